@@ -1,0 +1,58 @@
+/* safetensors files: a mapped reader over one file or a sharded set, and an atomic writer. Little-endian.
+ * Everything in the header is checked before it is used: sizes multiply without overflow, ranges lie inside the file,
+ * do not overlap and leave no hole, names are unique (within a file and over the shards). */
+#ifndef STRATA_MODEL_SAFETENSORS_H
+#define STRATA_MODEL_SAFETENSORS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/file.h"
+#include "strata/error.h"
+
+enum strata_dtype { STRATA_DTYPE_F32, STRATA_DTYPE_BF16, STRATA_DTYPE_F16, STRATA_DTYPE_I32, STRATA_DTYPE_I64,
+                    STRATA_DTYPE_U8, STRATA_DTYPE_F64 };
+size_t strata_dtype_size(enum strata_dtype dtype);
+const char *strata_dtype_name(enum strata_dtype dtype); /* "F32", … */
+
+#define STRATA_MAX_RANK 8
+
+struct strata_tensor {
+    const char *name;
+    enum strata_dtype dtype;
+    size_t rank, shape[STRATA_MAX_RANK], count; /* count = product of shape */
+    const void *data;                          /* in the map */
+    size_t file;                               /* index of the shard */
+};
+struct strata_safetensors; /* opaque */
+
+/* path: a .safetensors file, a model.safetensors.index.json, or a directory holding either (a directory with both
+ * model.safetensors and an index uses the index only if model.safetensors is absent). */
+int strata_safetensors_open(struct strata_safetensors **out, const char *path, struct strata_error *err);
+/* From memory, not copied; for tests and fuzzing. */
+int strata_safetensors_parse(struct strata_safetensors **out, const void *bytes, size_t length, const char *name,
+                             struct strata_error *err);
+void strata_safetensors_close(struct strata_safetensors *file);
+size_t strata_safetensors_count(const struct strata_safetensors *file);
+const struct strata_tensor *strata_safetensors_at(const struct strata_safetensors *file, size_t index); /* file order */
+const struct strata_tensor *strata_safetensors_find(const struct strata_safetensors *file, const char *name); /* or NULL */
+/* Releases the pages of a tensor that has been packed (contract 4). */
+void strata_safetensors_release(const struct strata_safetensors *file, const struct strata_tensor *tensor);
+/* Elements [first, first+count) widened to fp32 (from F32, BF16, F16). */
+int strata_tensor_floats(float *out, const struct strata_tensor *tensor, size_t first, size_t count,
+                         struct strata_error *err);
+float strata_bf16_float(uint16_t bits);
+uint16_t strata_float_bf16(float value); /* round to nearest even; NaN stays NaN */
+
+/* Writer: tensors are declared first, then their bytes are streamed in the same order; the file appears whole. */
+struct strata_safetensors_writer;
+int strata_safetensors_create(struct strata_safetensors_writer **out, const char *path, struct strata_error *err);
+int strata_safetensors_declare(struct strata_safetensors_writer *writer, const char *name, enum strata_dtype dtype,
+                               const size_t *shape, size_t rank, struct strata_error *err);
+int strata_safetensors_write(struct strata_safetensors_writer *writer, const void *bytes, size_t length,
+                             struct strata_error *err); /* any cut of the declared total */
+int strata_safetensors_commit(struct strata_safetensors_writer *writer, struct strata_error *err); /* frees writer */
+void strata_safetensors_abort(struct strata_safetensors_writer *writer);
+
+#endif

@@ -1,0 +1,90 @@
+/* The weights of a Qwen2.5-VL model, packed for the kernels, and the one table that describes them.
+ *
+ * One row of the table per tensor: hub name, shape from the config, where it lives in the struct, what group it is in
+ * (language model, merger, vision tower) and whether weight decay applies. Loading, checking, counting, saving and
+ * (later) the optimiser all iterate the table. Both name layouts are accepted, independently of the config's layout:
+ * hub (`visual.*`, `model.layers.*`, `lm_head.weight`) and nested (`model.visual.*`, `model.language_model.*`). */
+#ifndef STRATA_MODEL_WEIGHTS_H
+#define STRATA_MODEL_WEIGHTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "kernels/kernels.h"
+#include "model/config.h"
+#include "model/safetensors.h"
+#include "strata/error.h"
+
+/* Q = heads*head_size, KV = kv_heads*head_size, F = intermediate, C = hidden. */
+struct strata_decoder_layer {
+    float *input_norm;            /* (C) input_layernorm.weight */
+    struct strata_matrix query_key_value; /* (Q+2*KV, C): q_proj, k_proj, v_proj stacked */
+    float *query_key_value_bias;  /* (Q+2*KV) */
+    struct strata_matrix output;  /* (C, Q) o_proj */
+    float *post_norm;             /* (C) post_attention_layernorm.weight */
+    struct strata_matrix gate_up; /* (2F, C): gate_proj, up_proj stacked */
+    struct strata_matrix down;    /* (C, F) */
+};
+/* Vision: E = vision hidden, I = vision intermediate, P = channels*temporal*patch*patch, G = merge^2 * E. */
+struct strata_vision_block {
+    float *norm1, *norm2;                 /* (E) RMS norms, eps 1e-6 always */
+    struct strata_matrix query_key_value; /* (3E, E) attn.qkv */
+    float *query_key_value_bias;          /* (3E) */
+    struct strata_matrix output;          /* (E, E) attn.proj */
+    float *output_bias;                   /* (E) */
+    struct strata_matrix gate_up;         /* (2I, E) mlp.gate_proj, mlp.up_proj stacked */
+    float *gate_up_bias;                  /* (2I) */
+    struct strata_matrix down;            /* (E, I) */
+    float *down_bias;                     /* (E) */
+};
+struct strata_weights {
+    struct strata_matrix embedding; /* (V, C); also the head when tied */
+    struct strata_decoder_layer *layers;
+    float *final_norm;         /* (C) */
+    struct strata_matrix head; /* (V, C); N == 0 when tied */
+    struct strata_matrix patch_embedding; /* (E, P), the Conv3d flattened */
+    struct strata_vision_block *blocks;
+    float *merger_norm;               /* (E) ln_q */
+    struct strata_matrix merger_up;   /* (G, G) merger.mlp.0 */
+    float *merger_up_bias;            /* (G) */
+    struct strata_matrix merger_down; /* (out_hidden, G) merger.mlp.2 */
+    float *merger_down_bias;          /* (out_hidden) */
+    size_t parameters;   /* of the checkpoint, tied head counted once */
+    size_t packed_bytes; /* what the packed form takes */
+};
+
+/* Reads every tensor, tensor by tensor, releasing source pages as it goes. Checks name, rank, every dimension, dtype
+ * and that every value is finite; what is missing, extra, duplicated or misshapen is an error naming it. `type` is how
+ * matrices are kept (norms and biases are always fp32). */
+int strata_weights_load(struct strata_weights *out, const struct strata_model_config *config,
+                        const struct strata_safetensors *file, enum strata_weight_type type, struct strata_error *err);
+void strata_weights_free(struct strata_weights *weights, const struct strata_model_config *config);
+/* A hash of names, shapes and values as packed (fp32-widened): equal weights give equal hashes whatever the sharding,
+ * naming or file layout. */
+int strata_weights_identity(char out[33], const struct strata_weights *weights, const struct strata_model_config *config,
+                            struct strata_error *err);
+
+/* One row of the table. */
+enum strata_weight_group { STRATA_GROUP_LANGUAGE, STRATA_GROUP_MERGER, STRATA_GROUP_VISION };
+struct strata_weight_row {
+    char name[128];  /* hub name */
+    size_t rank, shape[5];
+    enum strata_weight_group group;
+    bool decay;
+    struct strata_matrix *matrix; /* the packed matrix it is part of, with its first row; or */
+    size_t first_row;
+    float *vector; /* the fp32 vector, with its first element */
+};
+/* Every tensor in checkpoint order; *rows is owned by the caller (free()). Pointers are into weights (which may be NULL:
+ * then they are NULL too). */
+int strata_weights_table(struct strata_weight_row **rows, size_t *count, const struct strata_model_config *config,
+                         struct strata_weights *weights, struct strata_error *err);
+/* Writes a checkpoint directory's weights (hub names) as model.safetensors in `dtype` (F32 or BF16). */
+int strata_weights_save(const struct strata_weights *weights, const struct strata_model_config *config, const char *path,
+                        enum strata_dtype dtype, struct strata_error *err);
+/* `strata init`: fresh weights as transformers' _init_weights (normal(0, initializer_range) matrices, ones for norms,
+ * zeros for biases), drawn with STRATA_PURPOSE_INIT by tensor name and element index. */
+int strata_weights_init(struct strata_weights *out, const struct strata_model_config *config, double standard_deviation,
+                        uint64_t seed, enum strata_weight_type type, struct strata_error *err);
+
+#endif
