@@ -9,10 +9,10 @@
 
 double strata_exp(double x);                                /* <= 1 ulp; overflow to inf, below -745 to 0 */
 double strata_log(double x);                                /* <= 1 ulp; log(0) = -inf, log(<0) = NaN */
-double strata_erf(double x);                                /* <= 1e-15 absolute */
+double strata_erf(double x);                                /* <= 1e-14 absolute */
 double strata_pow(double base, double exponent);            /* base > 0; relative error <= 1e-14 while the result is
                                                                between 1e-25 and 1e25 */
-void strata_sincos(double *sine, double *cosine, double x); /* |x| <= 2^20, <= 3e-16 absolute */
+void strata_sincos(double *sine, double *cosine, double x); /* |x| <= 2^20, <= 5e-16 absolute */
 float strata_logf(float x);                                 /* <= 1 ulp */
 
 /* exp, <= 2 ulp; exactly 0 below -87.33 (no denormals), inf above 88.72, NaN for NaN. */
@@ -28,13 +28,15 @@ static inline float strata_expf(float x) {
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * (r * r) + r + 1.0f;
-    uint32_t bits, scale_bits;
-    memcpy(&bits, &shifted, sizeof bits);
-    /* 2^k is made as 2^(k-1) * 2, so that k = 128 does not overflow the exponent. */
-    scale_bits = (bits + (126u - 0x4B400000u)) << 23;
-    float scale;
-    memcpy(&scale, &scale_bits, sizeof scale);
-    float result = p * scale * 2.0f;
+    /* 2^k as a product of two halves, so that neither k = -126 nor k = 128 leaves the exponent's range. */
+    int32_t n, half_bits[2];
+    memcpy(&n, &shifted, sizeof n);
+    n = (int32_t)((uint32_t)n - 0x4B400000u);
+    half_bits[0] = (int32_t)((uint32_t)((n >> 1) + 127) << 23);
+    half_bits[1] = (int32_t)((uint32_t)(n - (n >> 1) + 127) << 23);
+    float half[2];
+    memcpy(half, half_bits, sizeof half);
+    float result = p * half[0] * half[1];
     result = x < -87.33f ? 0.0f : result;
     result = x > 88.7228394f ? __builtin_inff() : result;
     return x != x ? x : result;
