@@ -29,14 +29,14 @@ static inline float strata_expf(float x) {
     p = p * r + 5.0000001201e-1f;
     p = p * (r * r) + r + 1.0f;
     /* 2^k as a product of two halves, so that neither k = -126 nor k = 128 leaves the exponent's range. */
-    int32_t n, half_bits[2];
+    int32_t n;
     memcpy(&n, &shifted, sizeof n);
     n = (int32_t)((uint32_t)n - 0x4B400000u);
-    half_bits[0] = (int32_t)((uint32_t)((n >> 1) + 127) << 23);
-    half_bits[1] = (int32_t)((uint32_t)(n - (n >> 1) + 127) << 23);
-    float half[2];
-    memcpy(half, half_bits, sizeof half);
-    float result = p * half[0] * half[1];
+    uint32_t low_bits = (uint32_t)((n >> 1) + 127) << 23, high_bits = (uint32_t)(n - (n >> 1) + 127) << 23;
+    float low_scale, high_scale;
+    memcpy(&low_scale, &low_bits, sizeof low_scale);
+    memcpy(&high_scale, &high_bits, sizeof high_scale);
+    float result = p * low_scale * high_scale;
     result = x < -87.33f ? 0.0f : result;
     result = x > 88.7228394f ? __builtin_inff() : result;
     return x != x ? x : result;
