@@ -1,0 +1,95 @@
+# The front door. Each target does everything it needs: it installs what is missing (Debian), configures, builds, runs.
+#   make            build/strata
+#   make demo       score real images with the small model that ships
+#   make test       build and run the whole suite
+# `make help` lists the rest. The build itself is CMake's: see CMakeLists.txt.
+
+BUILD    ?= build
+JOBS     ?= $(shell nproc 2>/dev/null || echo 2)
+# Kernels and threads are tested with more than one program at a time; a stuck test fails instead of hanging.
+CTEST    ?= ctest --output-on-failure --timeout 600 -j $(JOBS)
+WERROR   ?= OFF
+FUZZ_SECONDS ?= 600
+
+.PHONY: all help setup build demo data test asan tsan fuzz lint format docs clean \
+        conformance conformance-easyvqa conformance-rewards
+
+all: build
+
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+## setup                        install the Debian packages that are missing (says which)
+setup:
+	@scripts/setup.sh build
+
+## build (the default)          build/strata
+build: setup
+	@scripts/build.sh $(BUILD) -DSTRATA_WERROR=$(WERROR) -- strata
+
+## data                         fetch EasyVQA (PyPI, MIT) into data/easyvqa
+data:
+	@scripts/setup.sh data
+	@scripts/easyvqa.sh
+
+## demo                         score EasyVQA images with models/easyvqa-tiny, select a stratum, look at one answer
+demo: build data
+	@scripts/demo.sh $(BUILD)/strata
+
+## test                         build everything and run the suite
+test: setup
+	@scripts/build.sh $(BUILD) -DSTRATA_WERROR=$(WERROR)
+	cd $(BUILD) && $(CTEST)
+
+## asan                         the suite under AddressSanitizer and UndefinedBehaviorSanitizer
+asan: setup
+	@scripts/build.sh build-asan -DSTRATA_SANITIZE=address,undefined -DSTRATA_WERROR=$(WERROR)
+	cd build-asan && ASAN_OPTIONS=detect_stack_use_after_return=1 $(CTEST)
+
+## tsan                         the suite under ThreadSanitizer
+tsan: setup
+	@scripts/build.sh build-tsan -DSTRATA_SANITIZE=thread -DSTRATA_WERROR=$(WERROR)
+	cd build-tsan && TSAN_OPTIONS=halt_on_error=1 $(CTEST)
+
+## fuzz [FUZZ_SECONDS=600]      every fuzz target for that long, under ASan and UBSan
+fuzz:
+	@scripts/setup.sh fuzz
+	@scripts/fuzz.sh $(FUZZ_SECONDS)
+
+## lint                         clang-format (check only), clang-tidy, cppcheck, shellcheck
+lint:
+	@scripts/setup.sh lint
+	@scripts/lint.sh
+
+## format                       clang-format every source in place
+format:
+	@scripts/setup.sh lint
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+## docs                         docs/commands from the option table
+docs: build
+	@$(BUILD)/strata help --markdown docs/commands
+
+## conformance MODELS=DIR       against reference results of transformers [ISA=level] [COMPUTE=f32|bf16]
+conformance: setup
+	@test -n "$(MODELS)" || { echo "usage: make conformance MODELS=DIR [ISA=level] [COMPUTE=f32|bf16]" >&2; exit 2; }
+	@scripts/build.sh $(BUILD)
+	@BUILD=$(BUILD) ISA=$(ISA) COMPUTE=$(COMPUTE) scripts/conformance.sh models $(MODELS)
+
+## conformance-easyvqa          [GOLDEN=DIR] [DATA=DIR] [MODEL=DIR]: texts, balance and PISM curve of models/easyvqa-tiny
+GOLDEN ?= ../shared/golden/easyvqa-tiny
+DATA   ?= ../shared/data/easyvqa
+MODEL  ?= models/easyvqa-tiny
+conformance-easyvqa: setup
+	@scripts/build.sh $(BUILD)
+	@BUILD=$(BUILD) ISA=$(ISA) COMPUTE=$(COMPUTE) scripts/conformance.sh easyvqa $(MODEL) $(GOLDEN) $(DATA)
+
+## conformance-rewards FILE=F   graders and rewards against reference scores
+conformance-rewards: setup
+	@test -n "$(FILE)" || { echo "usage: make conformance-rewards FILE=rewards.jsonl" >&2; exit 2; }
+	@scripts/build.sh $(BUILD)
+	@BUILD=$(BUILD) scripts/conformance.sh rewards $(FILE)
+
+## clean                        remove the build trees (fetched data stays)
+clean:
+	rm -rf build build-*

@@ -1,0 +1,31 @@
+#!/bin/sh
+# The main job on real input: scores 60 EasyVQA test records with the small model that ships, selects two strata, and
+# looks into one answer. usage: scripts/demo.sh STRATA
+set -eu
+cd "$(dirname "$0")/.."
+
+strata=$1
+run=.cache/demo/run
+rm -rf .cache/demo
+mkdir -p .cache/demo
+
+# Says what it runs, then runs it.
+show() {
+    printf '\n$ strata'
+    for word in "$@"; do
+        case $word in *[\ \<\>]*) printf ' "%s"' "$word" ;; *) printf ' %s' "$word" ;; esac
+    done
+    printf '\n'
+    "$strata" "$@"
+}
+
+image=data/easyvqa/$(sed -n '1s/.*"images": \["\([^"]*\)".*/\1/p' data/easyvqa/test.jsonl)
+question=$(sed -n '1s/.*"content": "<image>\([^"]*\)".*/\1/p' data/easyvqa/test.jsonl)
+
+show score data/easyvqa/test.jsonl --model models/easyvqa-tiny --out $run --limit 60 --max-new-tokens 40
+show select $run --strata mid,hard --out .cache/demo/mid+hard.jsonl
+show generate "$question" --model models/easyvqa-tiny --image "$image" \
+    --system "Look at the image and answer the question." --cmab --out .cache/demo/map.png
+echo
+echo "The run directory is $run; difficulty.jsonl in it has one line a sample:"
+head -n 1 $run/difficulty.jsonl
