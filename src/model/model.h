@@ -1,0 +1,34 @@
+/* A model directory, opened: config, weights, tokenizer, image processor. Read-only after opening; shared by engines. */
+#ifndef STRATA_MODEL_MODEL_H
+#define STRATA_MODEL_MODEL_H
+
+#include <stdbool.h>
+
+#include "model/config.h"
+#include "model/image_processor.h"
+#include "model/tokenizer.h"
+#include "model/weights.h"
+#include "strata/error.h"
+
+struct strata_model {
+    struct strata_model_config config;
+    struct strata_weights weights;
+    struct strata_tokenizer *tokenizer;
+    struct strata_image_processor processor;
+    int32_t placeholder_ids[5]; /* vision ids that are never sampled: image, video, start, end, pad; -1 where absent */
+    char identity[33];          /* hash of the weights (strata_weights_identity) */
+};
+struct strata_model_options {
+    const char *config;               /* another config.json than the directory's, or NULL */
+    enum strata_weight_type weights;  /* how matrices are kept */
+    bool weights_as_stored;           /* bf16 files stay bf16, fp32 and f16 become fp32: `weights` is ignored */
+    size_t max_pixels;                /* 0: the model's own */
+    bool without_weights;             /* config, tokenizer and processor only (strata inspect) */
+};
+/* path: a directory as on the hub. Missing files, an unknown chat template and ids that do not fit the vocabulary are
+ * errors. */
+int strata_model_open(struct strata_model **out, const char *path, const struct strata_model_options *options,
+                      struct strata_error *err);
+void strata_model_close(struct strata_model *model);
+
+#endif
