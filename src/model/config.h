@@ -10,8 +10,15 @@
 #include "model/prompt.h"
 #include "strata/error.h"
 
-#define STRATA_MAX_LAYERS    256
-#define STRATA_MAX_STOP_IDS  16
+/* Bounds of what a config may ask for: two sizes of a matrix times the layers times a float stay below 2^50 bytes. */
+#define STRATA_MAX_LAYERS       256
+#define STRATA_MAX_WIDTH        65536 /* hidden sizes */
+#define STRATA_MAX_INTERMEDIATE (1 << 20)
+#define STRATA_MAX_VOCABULARY   (1 << 22)
+#define STRATA_MAX_CONTEXT      (1 << 24)
+#define STRATA_MAX_HEADS        1024
+#define STRATA_MAX_HEAD_SIZE    256
+#define STRATA_MAX_STOP_IDS     16
 
 struct strata_text_config {
     size_t hidden, layers, heads, kv_heads, head_size, intermediate, vocabulary, context;
@@ -36,6 +43,11 @@ struct strata_model_config {
 /* Reads DIR/config.json (or the file itself when `path` is one) and, if there, DIR/generation_config.json. im_start and
  * im_end are left -1 here: they come from the tokenizer. */
 int strata_model_config_open(struct strata_model_config *out, const char *path, struct strata_error *err);
+/* The same from memory, config.json first; `name` places errors. */
+int strata_model_config_parse(struct strata_model_config *out, const char *text, size_t length, const char *name,
+                              struct strata_error *err);
+int strata_generation_config_parse(struct strata_model_config *config, const char *text, size_t length,
+                                   const char *name, struct strata_error *err);
 /* config.json in the flat hub layout, as text to be written; owned by the caller. */
 int strata_model_config_text(char **out, const struct strata_model_config *config, const char *torch_dtype,
                              struct strata_error *err);
