@@ -6,15 +6,15 @@
 #include "model/model.h"
 
 struct strata_native_options {
-    const char *model;    /* model directory */
-    const char *config;   /* another config.json than the directory's, or NULL */
-    const char *compute;  /* "f32", "bf16" or "auto" (bf16 for bf16 weights where the CPU has it) */
-    const char *isa;      /* "auto", "plain", "avx2", "avx512", "avx512bf16" */
-    size_t threads;       /* 0: all cores of this process */
-    size_t batch;         /* draws decoded together at most; 0: 32 */
-    size_t memory;        /* bytes of key/value memory at most; 0: half of what the machine has free */
-    size_t max_pixels;    /* image size limit; 0: 1,254,400 (the paper's); SIZE_MAX: the model's own */
-    size_t prefill_chunk; /* prompt rows computed per step beside the decoding draws; 0: 512 */
+    const char *model;       /* model directory */
+    const char *config;      /* another config.json than the directory's, or NULL */
+    const char *compute;     /* "f32", "bf16" or "auto" (bf16 for bf16 weights where the CPU has it) */
+    const char *isa;         /* "auto", "plain", "avx2", "avx512", "avx512bf16" */
+    size_t threads;          /* 0: all cores of this process */
+    size_t batch;            /* draws decoded together at most; 0: 32 */
+    size_t memory;           /* bytes of key/value memory at most; 0: half of what the machine has free */
+    size_t max_pixels;       /* image size limit; 0: 1,254,400 (the paper's); SIZE_MAX: the model's own */
+    size_t prefill_chunk;    /* prompt rows computed per step beside the decoding draws; 0: 512 */
     bool allow_placeholders; /* let vision placeholder tokens be sampled (conformance only) */
 };
 void strata_native_options_default(struct strata_native_options *options);

@@ -14,12 +14,14 @@
 struct strata_decoder_item {
     struct strata_sequence *sequence; /* reserved for `rows` more tokens */
     size_t rows;
-    /* CMAB: for rows [mass_first, rows), attention mass per segment and layer into masses[(layer*mass_stride + r)*S + s],
-     * r counted from mass_first; segment s covers prompt tokens [segment_end[s-1], segment_end[s]). NULL: not wanted. */
+    /* CMAB: for rows [mass_first, rows), attention mass per segment and layer into masses[(layer*mass_stride + r)*S +
+     * s], r counted from mass_first; segment s covers prompt tokens [segment_end[s-1], segment_end[s]). NULL: not
+     * wanted. */
     float *masses;
     size_t mass_stride, mass_first, S;
     const uint32_t *segment_end;
-    /* The same per prompt token: map[(layer*map_stride + r)*map_tokens + token] for rows [mass_first, rows). NULL: not wanted.*/
+    /* The same per prompt token: map[(layer*map_stride + r)*map_tokens + token] for rows [mass_first, rows). NULL: not
+     * wanted.*/
     float *map;
     size_t map_stride, map_tokens;
 };

@@ -19,7 +19,7 @@ int strata_key_value_create(struct strata_key_value **out, const struct strata_t
                             const struct strata_compute *compute, size_t max_pages, struct strata_error *err);
 void strata_key_value_destroy(struct strata_key_value *memory);
 size_t strata_key_value_page_bytes(const struct strata_text_config *config, const struct strata_compute *compute);
-size_t strata_key_value_pages_for(size_t tokens); /* ceil(tokens/64) */
+size_t strata_key_value_pages_for(size_t tokens);                    /* ceil(tokens/64) */
 size_t strata_key_value_used(const struct strata_key_value *memory); /* pages */
 
 struct strata_sequence {

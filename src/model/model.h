@@ -1,4 +1,5 @@
-/* A model directory, opened: config, weights, tokenizer, image processor. Read-only after opening; shared by engines. */
+/* A model directory, opened: config, weights, tokenizer, image processor. Read-only after opening; shared by engines.
+ */
 #ifndef STRATA_MODEL_MODEL_H
 #define STRATA_MODEL_MODEL_H
 
@@ -19,11 +20,11 @@ struct strata_model {
     char identity[33];          /* hash of the weights (strata_weights_identity) */
 };
 struct strata_model_options {
-    const char *config;               /* another config.json than the directory's, or NULL */
-    enum strata_weight_type weights;  /* how matrices are kept */
-    bool weights_as_stored;           /* bf16 files stay bf16, fp32 and f16 become fp32: `weights` is ignored */
-    size_t max_pixels;                /* 0: the model's own */
-    bool without_weights;             /* config, tokenizer and processor only (strata inspect) */
+    const char *config;              /* another config.json than the directory's, or NULL */
+    enum strata_weight_type weights; /* how matrices are kept */
+    bool weights_as_stored;          /* bf16 files stay bf16, fp32 and f16 become fp32: `weights` is ignored */
+    size_t max_pixels;               /* 0: the model's own */
+    bool without_weights;            /* config, tokenizer and processor only (strata inspect) */
 };
 /* path: a directory as on the hub. Missing files, an unknown chat template and ids that do not fit the vocabulary are
  * errors. */
