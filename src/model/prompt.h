@@ -19,7 +19,8 @@ enum strata_segment_kind {
     STRATA_SEGMENT_VISION,   /* <|vision_start|>, <|vision_end|> */
     STRATA_SEGMENT_IMAGE     /* image tokens; `image` says which */
 };
-/* A maximal run of prompt tokens of one kind: tokens [begin, begin+count). Segments cover the prompt in order. */
+/* A maximal run of prompt tokens of one kind (and image): tokens [begin, begin+count). Segments cover the prompt in
+ * order. A token that holds bytes of two kinds ("\n" of the template and "\n" of a question) counts by its first. */
 struct strata_segment {
     enum strata_segment_kind kind;
     uint32_t begin, count;
@@ -48,15 +49,22 @@ struct strata_special_ids {
 
 /* Renders Qwen's ChatML: the default system text "You are a helpful assistant." where there is no system turn (a
  * record's own wins), and the assistant header at the end when add_generation_prompt. "<image>" in the text becomes
- * <|vision_start|><|image_pad|><|vision_end|>. Appends to out. */
+ * <|vision_start|><|image_pad|><|vision_end|> in user and system turns. Appends to out. Vision placeholder tokens
+ * written out in any turn's text are STRATA_ERR_INPUT. */
 int strata_chat_render(struct strata_buffer *out, const struct strata_message *messages, size_t count,
                        bool add_generation_prompt, struct strata_error *err);
 /* Is this chat template (the Jinja text of chat_template.json/.jinja or tokenizer_config.json) one of Qwen2-VL's /
- * Qwen2.5-VL's that strata_chat_render reproduces? STRATA_ERR_UNSUPPORTED with the reason if not. */
+ * Qwen2.5-VL's that strata_chat_render reproduces? STRATA_ERR_UNSUPPORTED with the first difference if not. Compared is
+ * the whole text, after what Jinja ignores has been taken out of it (spaces in tags, kind of quotes, comments, white
+ * space that trim_blocks, lstrip_blocks and minus signs remove). */
 int strata_chat_template_check(const char *jinja, struct strata_error *err);
+/* Appends the template that transformers would use for the model in this directory: chat_template.jinja, else
+ * chat_template.json, else tokenizer_config.json's; STRATA_ERR_INPUT where there is none. */
+int strata_chat_template_load(struct strata_buffer *out, const char *directory, struct strata_error *err);
 
-/* grids: one per image, in order of their "<image>" marks. `merge` is the spatial merge size (2).
- * context: largest T allowed (0: no limit); a longer prompt is an error that names both numbers, never cut. */
+/* The rendered chat as tokens, the assistant header at its end. grids: one per image, in order of their "<image>"
+ * marks. `merge` is the spatial merge size (2). special: ids that are -1 come from the tokenizer; others must agree
+ * with it. context: largest T allowed (0: no limit); a longer prompt is an error that names both numbers, never cut. */
 int strata_prompt_build(struct strata_prompt *out, const struct strata_tokenizer *tokenizer,
                         const struct strata_special_ids *special, const struct strata_message *messages, size_t count,
                         const struct strata_grid *grids, size_t image_count, unsigned merge, size_t context,
@@ -64,9 +72,10 @@ int strata_prompt_build(struct strata_prompt *out, const struct strata_tokenizer
 void strata_prompt_free(struct strata_prompt *prompt);
 
 /* m-RoPE positions of a token sequence (get_rope_index of transformers) into positions (3,T); every case: text only,
- * several images, images at the start, middle and end. */
+ * several images, images at the start, middle and end. Each run of image tokens must follow a vision start and be as
+ * long as its grid says. */
 int strata_rope_positions(int32_t *positions, int32_t *rope_delta, const int32_t *ids, size_t T, int32_t image_token,
-                          int32_t vision_start_token, const struct strata_grid *grids, size_t image_count, unsigned merge,
-                          struct strata_error *err);
+                          int32_t vision_start_token, const struct strata_grid *grids, size_t image_count,
+                          unsigned merge, struct strata_error *err);
 
 #endif

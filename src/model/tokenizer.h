@@ -23,8 +23,8 @@ void strata_tokenizer_close(struct strata_tokenizer *tokenizer);
 
 struct strata_tokens {
     int32_t *ids;
-    /* Byte range in the *normalised* piece of text that the token came from: begin[i] .. begin[i+1]; a text that is
-     * already NFC is its own normal form. Parallel to ids. */
+    /* Byte range [begin, end) of the token in the *normalised* form of the text of its encode call: added tokens as
+     * written, all between them in NFC. A text that is already NFC is its own normal form. Parallel to ids. */
     uint32_t *begin, *end;
     size_t count, capacity;
 };
