@@ -20,9 +20,9 @@
 #include "base/threads.h"
 #include "strata/error.h"
 
-#define STRATA_PANEL     64   /* outputs (or keys) side by side in a packed panel */
-#define STRATA_K_BLOCK   512  /* inputs per partial sum */
-#define STRATA_KEY_BLOCK 64   /* keys per block of attention; also the tokens of one key/value page */
+#define STRATA_PANEL     64  /* outputs (or keys) side by side in a packed panel */
+#define STRATA_K_BLOCK   512 /* inputs per partial sum */
+#define STRATA_KEY_BLOCK 64  /* keys per block of attention; also the tokens of one key/value page */
 
 struct strata_level; /* one ISA level's table of inner kernels (private) */
 
@@ -37,8 +37,8 @@ enum strata_compute_type { STRATA_COMPUTE_F32, STRATA_COMPUTE_BF16 };
 /* What every kernel call gets: level, compute type, threads, scratch per worker. */
 struct strata_compute {
     const struct strata_level *level;
-    enum strata_compute_type type; /* F32 is the reference; BF16 rounds activations, keys, values and probabilities
-                                      to bf16 where they enter a product, sums stay fp32 */
+    enum strata_compute_type type;  /* F32 is the reference; BF16 rounds activations, keys, values and probabilities
+                                       to bf16 where they enter a product, sums stay fp32 */
     struct strata_threads *threads; /* not owned; NULL: the caller's thread only */
     void **scratch;                 /* one block of scratch_bytes per worker, owned */
     size_t scratch_bytes, workers;
@@ -102,7 +102,7 @@ void strata_page_write(const struct strata_compute *compute, void *page, size_t 
 
 /* Rows of one sequence: row r stands at absolute index first + r and sees keys 0 .. first + r. */
 struct strata_attention_rows {
-    float *out;        /* (rows, H*D), stride out_stride */
+    float *out;         /* (rows, H*D), stride out_stride */
     const float *query; /* (rows, H*D), roped, stride query_stride */
     size_t out_stride, query_stride;
     size_t rows, first;
@@ -122,8 +122,8 @@ void strata_attention_forward(const struct strata_compute *compute, const struct
 
 /* ---- attention over a window (vision tower) ---- */
 
-/* Bidirectional attention within segments [bounds[i], bounds[i+1]): q, k, v are (T, H*D) with one stride (rope applied),
- * out (T, H*D). workspace: strata_window_workspace(...) bytes, the caller's. */
+/* Bidirectional attention within segments [bounds[i], bounds[i+1]): q, k, v are (T, H*D) with one stride (rope
+ * applied), out (T, H*D). workspace: strata_window_workspace(...) bytes, the caller's. */
 size_t strata_window_workspace(const struct strata_compute *compute, const uint32_t *bounds, size_t segments, size_t H,
                                size_t D);
 void strata_attention_window_forward(const struct strata_compute *compute, float *out, size_t out_stride,

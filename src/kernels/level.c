@@ -9,11 +9,24 @@
 
 /* Best first. */
 static const struct strata_level *const levels[] = {
+#if defined(__x86_64__)
+    &strata_level_avx512bf16,
+    &strata_level_avx512,
+    &strata_level_avx2,
+#endif
     &strata_level_plain,
 };
 #define LEVEL_COUNT (sizeof levels / sizeof *levels)
 
 static bool runs_here(const struct strata_level *level) {
+#if defined(__x86_64__)
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+    if (level == &strata_level_avx2) return avx2;
+    if (level == &strata_level_avx512) return avx512;
+    if (level == &strata_level_avx512bf16) return avx512 && __builtin_cpu_supports("avx512bf16");
+#endif
     return level == &strata_level_plain;
 }
 

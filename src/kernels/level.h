@@ -61,5 +61,10 @@ struct strata_level {
 };
 
 extern const struct strata_level strata_level_plain;
+#if defined(__x86_64__)
+extern const struct strata_level strata_level_avx2;
+extern const struct strata_level strata_level_avx512;
+extern const struct strata_level strata_level_avx512bf16;
+#endif
 
 #endif

@@ -1,0 +1,175 @@
+/* The matrix tiles, included by every level with vector fused multiply-adds. The level defines before:
+ *   VECTOR, VECTOR_FLOATS          its register and how many floats that is
+ *   V_ZERO() V_SET(x) V_LOAD(p) V_STORE(p, v) V_ADD(a, b) V_FMA(a, b, c)
+ *   PAIRS_EVEN(p), PAIRS_ODD(p)    the even / odd k of VECTOR_FLOATS bf16 pairs, widened
+ *   VECTORS_1 … VECTORS_6          registers side by side in a tile of that many rows: rows x vectors accumulators, the
+ *                                  vectors of weights and one broadcast must fit the register file
+ *   VDP(c, x, w), PAIR_SET(p), PAIRS(p), PAIRS_FIRST(w)   bf16 dot products, where the level has them
+ *
+ * Accumulators have names: gcc 12 spills AVX2 tiles that are written as arrays (60 instead of 119 GFLOP/s). `rows` and
+ * `vectors` are constants at every call, so that what a tile does not use is gone. */
+#include "kernels/lanes.h"
+#include "kernels/level.h"
+
+#define TILE_ROWS 6
+
+// clang-format off
+#define EACH_ROW(DO)         DO(0) DO(1) DO(2) DO(3) DO(4) DO(5)
+#define EACH_VECTOR(DO, r)   DO(r, 0) DO(r, 1) DO(r, 2) DO(r, 3) DO(r, 4) DO(r, 5) DO(r, 6) DO(r, 7)
+/* Up to four vectors for any row; a single row may have eight. */
+#define USED(r, v)           (rows > (r) && vectors > (v) && ((v) < 4 || rows == 1))
+#define DECLARE_VECTOR(r, v) VECTOR c##r##v = V_ZERO();
+#define DECLARE_ROW(r)       EACH_VECTOR(DECLARE_VECTOR, r)
+#define DECLARE_WEIGHT(_, v) VECTOR w##v = V_ZERO();
+#define LOAD_FLOATS(_, v)    if (vectors > (v)) w##v = V_LOAD(line + VECTOR_FLOATS * (v));
+#define LOAD_EVEN(_, v)      if (vectors > (v)) w##v = PAIRS_EVEN(line + 2 * VECTOR_FLOATS * (v));
+#define LOAD_ODD(_, v)       if (vectors > (v)) w##v = PAIRS_ODD(line + 2 * VECTOR_FLOATS * (v));
+#define FMA_VECTOR(r, v)     if (USED(r, v)) c##r##v = V_FMA(b, w##v, c##r##v);
+#define FMA_ROW(r)           if (rows > (r)) { const VECTOR b = V_SET(x[x_stride * (r) + k]); EACH_VECTOR(FMA_VECTOR, r) }
+#define END_VECTOR(r, v)     if (USED(r, v)) tile_end(tile, first + (r), column + VECTOR_FLOATS * (v), c##r##v);
+#define END_ROW(r)           EACH_VECTOR(END_VECTOR, r)
+// clang-format on
+
+LANES_INLINE void tile_end(const struct strata_tile *tile, size_t row, size_t column, VECTOR sum) {
+    float *out = tile->out + row * tile->out_stride + column;
+    if (tile->bias) {
+        const VECTOR bias = V_LOAD(tile->bias + column);
+        sum = V_ADD(tile->add ? V_ADD(V_LOAD(out), bias) : bias, sum);
+    } else if (tile->add) {
+        sum = V_ADD(V_LOAD(out), sum);
+    }
+    V_STORE(out, sum);
+}
+
+LANES_INLINE void part_f32(const struct strata_tile *tile, size_t first, size_t column, const int rows,
+                           const int vectors) {
+    const size_t x_stride = tile->x_stride;
+    const float *x = (const float *)tile->x + first * x_stride;
+    const float *line = (const float *)tile->panel + column;
+    EACH_ROW(DECLARE_ROW)
+    EACH_VECTOR(DECLARE_WEIGHT, _)
+    for (size_t k = 0; k < tile->K; k++, line += STRATA_PANEL) {
+        EACH_VECTOR(LOAD_FLOATS, _)
+        EACH_ROW(FMA_ROW)
+    }
+    EACH_ROW(END_ROW)
+}
+
+LANES_INLINE void part_widen(const struct strata_tile *tile, size_t first, size_t column, const int rows,
+                             const int vectors) {
+    const size_t x_stride = tile->x_stride;
+    const float *x = (const float *)tile->x + first * x_stride;
+    const uint16_t *line = (const uint16_t *)tile->panel + 2 * column;
+    EACH_ROW(DECLARE_ROW)
+    EACH_VECTOR(DECLARE_WEIGHT, _)
+    size_t k = 0;
+    for (; k + 1 < tile->K; k++, line += 2 * STRATA_PANEL) {
+        EACH_VECTOR(LOAD_EVEN, _)
+        EACH_ROW(FMA_ROW)
+        k++;
+        EACH_VECTOR(LOAD_ODD, _)
+        EACH_ROW(FMA_ROW)
+    }
+    if (k < tile->K) {
+        EACH_VECTOR(LOAD_EVEN, _)
+        EACH_ROW(FMA_ROW)
+    }
+    EACH_ROW(END_ROW)
+}
+
+#ifdef VDP
+// clang-format off
+#define DECLARE_PAIRS(_, v)  PAIR_VECTOR p##v = PAIRS_ZERO();
+#define LOAD_PAIRS(_, v)     if (vectors > (v)) p##v = PAIRS(line + 2 * VECTOR_FLOATS * (v));
+#define FIRST_PAIRS(_, v)    p##v = PAIRS_FIRST(p##v);
+#define VDP_VECTOR(r, v)     if (USED(r, v)) c##r##v = VDP(c##r##v, b, p##v);
+#define VDP_ROW(r)           if (rows > (r)) { const PAIR_VECTOR b = PAIR_SET(x + x_stride * (r) + k); EACH_VECTOR(VDP_VECTOR, r) }
+// clang-format on
+LANES_INLINE void part_bf16(const struct strata_tile *tile, size_t first, size_t column, const int rows,
+                            const int vectors) {
+    const size_t x_stride = tile->x_stride;
+    const uint16_t *x = (const uint16_t *)tile->x + first * x_stride;
+    const uint16_t *line = (const uint16_t *)tile->panel + 2 * column;
+    EACH_ROW(DECLARE_ROW)
+    EACH_VECTOR(DECLARE_PAIRS, _)
+    size_t k = 0;
+    for (; k + 1 < tile->K; k += 2, line += 2 * STRATA_PANEL) {
+        EACH_VECTOR(LOAD_PAIRS, _)
+        EACH_ROW(VDP_ROW)
+    }
+    if (k < tile->K) { /* the partner of the last k may be anything */
+        EACH_VECTOR(LOAD_PAIRS, _)
+        EACH_VECTOR(FIRST_PAIRS, _)
+        EACH_ROW(VDP_ROW)
+    }
+    EACH_ROW(END_ROW)
+}
+#endif
+
+/* One tile of `rows` rows over all columns that are wanted. */
+#define TILE_CASE(PART, count)                                                                                         \
+    case count:                                                                                                        \
+        for (size_t column = 0; column < columns; column += VECTORS_##count * VECTOR_FLOATS)                           \
+            PART(tile, first, column, count, VECTORS_##count);                                                         \
+        break;
+#define TILE_ROWS_FUNCTION(NAME, PART)                                                                                 \
+    static void NAME(const struct strata_tile *tile, size_t first, size_t rows, size_t columns) {                      \
+        switch (rows) {                                                                                                \
+            TILE_CASE(PART, 1)                                                                                         \
+            TILE_CASE(PART, 2)                                                                                         \
+            TILE_CASE(PART, 3)                                                                                         \
+            TILE_CASE(PART, 4)                                                                                         \
+            TILE_CASE(PART, 5)                                                                                         \
+            TILE_CASE(PART, 6)                                                                                         \
+        default:                                                                                                       \
+            break;                                                                                                     \
+        }                                                                                                              \
+    }
+TILE_ROWS_FUNCTION(rows_f32, part_f32)
+TILE_ROWS_FUNCTION(rows_widen, part_widen)
+#ifdef VDP
+TILE_ROWS_FUNCTION(rows_bf16, part_bf16)
+#endif
+
+typedef void tile_rows_function(const struct strata_tile *tile, size_t first, size_t rows, size_t columns);
+
+/* The last panel of a matrix: whole vectors are computed beside the rows of out and the valid columns copied. */
+static void tile_narrow(const struct strata_tile *tile, size_t first, size_t rows, tile_rows_function *function) {
+    float out[TILE_ROWS * STRATA_PANEL] = {0}, bias[STRATA_PANEL] = {0};
+    const size_t bytes = tile->columns * sizeof(float);
+    struct strata_tile part = *tile;
+    part.out = out - first * STRATA_PANEL;
+    part.out_stride = STRATA_PANEL;
+    if (tile->bias) {
+        memcpy(bias, tile->bias, bytes);
+        part.bias = bias;
+    }
+    for (size_t r = 0; tile->add && r < rows; r++)
+        memcpy(out + r * STRATA_PANEL, tile->out + (first + r) * tile->out_stride, bytes);
+    function(&part, first, rows, tile->columns);
+    for (size_t r = 0; r < rows; r++) memcpy(tile->out + (first + r) * tile->out_stride, out + r * STRATA_PANEL, bytes);
+}
+
+/* Tiles of nearly equal height: 8 rows are 4 + 4, not 6 + 2. */
+LANES_INLINE void tile_all(const struct strata_tile *tile, tile_rows_function *function) {
+    const size_t count = (tile->rows + TILE_ROWS - 1) / TILE_ROWS;
+    for (size_t i = 0, first = 0, rows; i < count; i++, first += rows) {
+        rows = (tile->rows - first + count - i - 1) / (count - i);
+        if (tile->columns < STRATA_PANEL)
+            tile_narrow(tile, first, rows, function);
+        else
+            function(tile, first, rows, STRATA_PANEL);
+    }
+}
+
+static void tile_f32(const struct strata_tile *tile) {
+    tile_all(tile, rows_f32);
+}
+static void tile_widen(const struct strata_tile *tile) {
+    tile_all(tile, rows_widen);
+}
+#ifdef VDP
+static void tile_bf16(const struct strata_tile *tile) {
+    tile_all(tile, rows_bf16);
+}
+#endif
