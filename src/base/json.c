@@ -87,7 +87,3 @@ int strata_json_string(const char **out, const json_t *object, const char *key, 
     *out = json_string_value(value);
     return 0;
 }
-
-char *strata_json_line(const json_t *value) {
-    return json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
-}

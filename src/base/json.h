@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "strata/error.h"
 
 /* Parses text[0..length); `name` and `first_line` (1 for a whole file) place the error. *out is a new reference. */
@@ -27,8 +28,9 @@ int strata_json_bool(bool *out, const json_t *object, const char *key, bool requ
 int strata_json_string(const char **out, const json_t *object, const char *key, bool required, const char *name,
                        struct strata_error *err);
 
-/* One line, keys in insertion order, UTF-8 kept, doubles with up to 17 significant digits that round-trip.
- * Owned by the caller (free()); NULL when memory is out. */
+/* One line, keys in insertion order, UTF-8 kept, doubles as the shortest of 15 to 17 digits that reads back equal.
+ * Appended to out (see strata_buffer_check), or owned by the caller (free(); NULL when memory is out). */
+void strata_json_write(struct strata_buffer *out, const json_t *value);
 char *strata_json_line(const json_t *value);
 
 #endif
