@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "base/memory.h"
 
 void strata_print_error(const char *command, const struct strata_error *err) {
@@ -153,4 +154,13 @@ int strata_finish_output(struct strata_error *err) {
     if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
     strata_fail(err, STRATA_ERR_IO, "the results could not be written: %s", strerror(errno));
     return strata_fail_at(err, STRATA_ERR_IO, "stdout");
+}
+
+int strata_print_json(json_t *value, struct strata_error *err) {
+    char *line = value ? strata_json_line(value) : NULL;
+    json_decref(value);
+    if (!line) return strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
+    puts(line);
+    free(line);
+    return 0;
 }

@@ -2,6 +2,7 @@
 #ifndef STRATA_CLI_TERMINAL_H
 #define STRATA_CLI_TERMINAL_H
 
+#include <jansson.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,6 +38,8 @@ const char *strata_count_text(char *out, double count);
 const char *strata_bytes_text(char *out, double bytes);
 const char *strata_duration_text(char *out, double seconds);
 
+/* Prints a JSON value (whose reference is taken over) as one line on stdout; NULL is out of memory. */
+int strata_print_json(json_t *value, struct strata_error *err);
 /* Flushes stdout; an error there (a full disk, a closed pipe) is STRATA_ERR_IO. */
 int strata_finish_output(struct strata_error *err);
 
