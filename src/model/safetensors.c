@@ -426,8 +426,13 @@ const char *strata_safetensors_path(const struct strata_safetensors *file, const
     return file->shards[tensor->file].path;
 }
 
-void strata_safetensors_release(const struct strata_safetensors *file, const struct strata_tensor *tensor) {
+void strata_safetensors_release_part(const struct strata_safetensors *file, const struct strata_tensor *tensor,
+                                     size_t first, size_t count) {
     const struct shard *shard = &file->shards[tensor->file];
-    if (shard->map.data)
-        strata_map_release(&shard->map, position(shard, tensor), tensor->count * strata_dtype_size(tensor->dtype));
+    const size_t size = strata_dtype_size(tensor->dtype);
+    if (shard->map.data) strata_map_release(&shard->map, position(shard, tensor) + first * size, count * size);
+}
+
+void strata_safetensors_release(const struct strata_safetensors *file, const struct strata_tensor *tensor) {
+    strata_safetensors_release_part(file, tensor, 0, tensor->count);
 }

@@ -52,11 +52,12 @@ const struct strata_tensor *strata_safetensors_find(const struct strata_safetens
 const char *strata_safetensors_path(const struct strata_safetensors *file, const struct strata_tensor *tensor);
 /* Releases the pages of a tensor that has been packed (contract 4). */
 void strata_safetensors_release(const struct strata_safetensors *file, const struct strata_tensor *tensor);
+/* The same for elements [first, first+count) of a large one. */
+void strata_safetensors_release_part(const struct strata_safetensors *file, const struct strata_tensor *tensor,
+                                     size_t first, size_t count);
 /* Elements [first, first+count) widened to fp32 (from F32, BF16, F16). */
 int strata_tensor_floats(float *out, const struct strata_tensor *tensor, size_t first, size_t count,
                          struct strata_error *err);
-float strata_bf16_float(uint16_t bits);
-uint16_t strata_float_bf16(float value); /* round to nearest even; NaN stays NaN */
 
 /* Writer: tensors are declared first, then their bytes are streamed in the same order; the file appears whole. Larger
  * element types must be declared before smaller ones, so that all stay aligned; a wrong call is STRATA_ERR_USAGE. After

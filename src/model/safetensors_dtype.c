@@ -2,6 +2,7 @@
  * huggingface/safetensors, "Format". Tensor data may lie at any byte of the file, so it is copied out, never cast. */
 #include <string.h>
 
+#include "base/bf16.h"
 #include "model/safetensors.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors data is read in place as little-endian");
@@ -45,17 +46,6 @@ static uint32_t bits_of_float(float value) {
     return bits;
 }
 
-float strata_bf16_float(uint16_t bits) {
-    return float_of_bits((uint32_t)bits << 16);
-}
-
-uint16_t strata_float_bf16(float value) {
-    uint32_t bits = bits_of_float(value);
-    if ((bits & 0x7fffffffu) > 0x7f800000u) /* NaN: rounding could carry into infinity, so keep it quiet */
-        return (uint16_t)((bits >> 16) | 0x0040u);
-    return (uint16_t)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
-}
-
 static float float_of_half(uint16_t half) {
     uint32_t sign = (uint32_t)(half & 0x8000u) << 16, magnitude = half & 0x7fffu;
     if (magnitude >= 0x7c00u) /* infinity and NaN: exponent all ones */
@@ -85,7 +75,7 @@ int strata_tensor_floats(float *out, const struct strata_tensor *tensor, size_t 
         size_t n = count - done < CHUNK ? count - done : CHUNK;
         memcpy(chunk, source + done * sizeof *chunk, n * sizeof *chunk);
         if (tensor->dtype == STRATA_DTYPE_BF16)
-            for (size_t i = 0; i < n; i++) out[done + i] = strata_bf16_float(chunk[i]);
+            for (size_t i = 0; i < n; i++) out[done + i] = strata_bf16_widen(chunk[i]);
         else
             for (size_t i = 0; i < n; i++) out[done + i] = float_of_half(chunk[i]);
     }

@@ -17,13 +17,13 @@
 
 /* Q = heads*head_size, KV = kv_heads*head_size, F = intermediate, C = hidden. */
 struct strata_decoder_layer {
-    float *input_norm;            /* (C) input_layernorm.weight */
+    float *input_norm;                    /* (C) input_layernorm.weight */
     struct strata_matrix query_key_value; /* (Q+2*KV, C): q_proj, k_proj, v_proj stacked */
-    float *query_key_value_bias;  /* (Q+2*KV) */
-    struct strata_matrix output;  /* (C, Q) o_proj */
-    float *post_norm;             /* (C) post_attention_layernorm.weight */
-    struct strata_matrix gate_up; /* (2F, C): gate_proj, up_proj stacked */
-    struct strata_matrix down;    /* (C, F) */
+    float *query_key_value_bias;          /* (Q+2*KV) */
+    struct strata_matrix output;          /* (C, Q) o_proj */
+    float *post_norm;                     /* (C) post_attention_layernorm.weight */
+    struct strata_matrix gate_up;         /* (2F, C): gate_proj, up_proj stacked */
+    struct strata_matrix down;            /* (C, F) */
 };
 /* Vision: E = vision hidden, I = vision intermediate, P = channels*temporal*patch*patch, G = merge^2 * E. */
 struct strata_vision_block {
@@ -40,8 +40,8 @@ struct strata_vision_block {
 struct strata_weights {
     struct strata_matrix embedding; /* (V, C); also the head when tied */
     struct strata_decoder_layer *layers;
-    float *final_norm;         /* (C) */
-    struct strata_matrix head; /* (V, C); N == 0 when tied */
+    float *final_norm;                    /* (C) */
+    struct strata_matrix head;            /* (V, C); N == 0 when tied */
     struct strata_matrix patch_embedding; /* (E, P), the Conv3d flattened */
     struct strata_vision_block *blocks;
     float *merger_norm;               /* (E) ln_q */
@@ -49,8 +49,8 @@ struct strata_weights {
     float *merger_up_bias;            /* (G) */
     struct strata_matrix merger_down; /* (out_hidden, G) merger.mlp.2 */
     float *merger_down_bias;          /* (out_hidden) */
-    size_t parameters;   /* of the checkpoint, tied head counted once */
-    size_t packed_bytes; /* what the packed form takes */
+    size_t parameters;                /* of the checkpoint, tied head counted once */
+    size_t packed_bytes;              /* what the packed form takes */
 };
 
 /* Reads every tensor, tensor by tensor, releasing source pages as it goes. Checks name, rank, every dimension, dtype
@@ -58,16 +58,23 @@ struct strata_weights {
  * matrices are kept (norms and biases are always fp32). */
 int strata_weights_load(struct strata_weights *out, const struct strata_model_config *config,
                         const struct strata_safetensors *file, enum strata_weight_type type, struct strata_error *err);
+/* The same with a thread pool (may be NULL); the result does not depend on it. */
+int strata_weights_load_threads(struct strata_weights *out, const struct strata_model_config *config,
+                                const struct strata_safetensors *file, enum strata_weight_type type,
+                                struct strata_threads *threads, struct strata_error *err);
+/* All matrices and vectors of the config, zero: for what is computed in the shape of a model. */
+int strata_weights_create(struct strata_weights *out, const struct strata_model_config *config,
+                          enum strata_weight_type type, struct strata_error *err);
 void strata_weights_free(struct strata_weights *weights, const struct strata_model_config *config);
 /* A hash of names, shapes and values as packed (fp32-widened): equal weights give equal hashes whatever the sharding,
  * naming or file layout. */
-int strata_weights_identity(char out[33], const struct strata_weights *weights, const struct strata_model_config *config,
-                            struct strata_error *err);
+int strata_weights_identity(char out[33], const struct strata_weights *weights,
+                            const struct strata_model_config *config, struct strata_error *err);
 
 /* One row of the table. */
 enum strata_weight_group { STRATA_GROUP_LANGUAGE, STRATA_GROUP_MERGER, STRATA_GROUP_VISION };
 struct strata_weight_row {
-    char name[128];  /* hub name */
+    char name[128]; /* hub name */
     size_t rank, shape[5];
     enum strata_weight_group group;
     bool decay;
@@ -75,16 +82,21 @@ struct strata_weight_row {
     size_t first_row;
     float *vector; /* the fp32 vector, with its first element */
 };
-/* Every tensor in checkpoint order; *rows is owned by the caller (free()). Pointers are into weights (which may be NULL:
- * then they are NULL too). */
+size_t strata_weight_row_count(const struct strata_weight_row *row); /* product of its shape */
+/* Every tensor in checkpoint order; *rows is owned by the caller (free()). Pointers are into weights (which may be
+ * NULL: then they are NULL too). */
 int strata_weights_table(struct strata_weight_row **rows, size_t *count, const struct strata_model_config *config,
                          struct strata_weights *weights, struct strata_error *err);
 /* Writes a checkpoint directory's weights (hub names) as model.safetensors in `dtype` (F32 or BF16). */
-int strata_weights_save(const struct strata_weights *weights, const struct strata_model_config *config, const char *path,
-                        enum strata_dtype dtype, struct strata_error *err);
+int strata_weights_save(const struct strata_weights *weights, const struct strata_model_config *config,
+                        const char *path, enum strata_dtype dtype, struct strata_error *err);
 /* `strata init`: fresh weights as transformers' _init_weights (normal(0, initializer_range) matrices, ones for norms,
- * zeros for biases), drawn with STRATA_PURPOSE_INIT by tensor name and element index. */
+ * zeros for biases), drawn with STRATA_PURPOSE_INIT by tensor name and element index. _threads: with a pool (may be
+ * NULL), which does not change them. */
 int strata_weights_init(struct strata_weights *out, const struct strata_model_config *config, double standard_deviation,
                         uint64_t seed, enum strata_weight_type type, struct strata_error *err);
+int strata_weights_init_threads(struct strata_weights *out, const struct strata_model_config *config,
+                                double standard_deviation, uint64_t seed, enum strata_weight_type type,
+                                struct strata_threads *threads, struct strata_error *err);
 
 #endif

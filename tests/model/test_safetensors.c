@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/bf16.h"
 #include "base/buffer.h"
 #include "model/safetensors.h"
 #include "model/temporary.h"
@@ -171,18 +172,18 @@ static void converts_halves(void **state) {
 static void rounds_to_bf16(void **state) {
     (void)state;
     for (uint32_t bits = 0; bits < 0x10000; bits++) { /* every bf16 value survives */
-        float value = strata_bf16_float((uint16_t)bits);
-        if (value == value) assert_int_equal(strata_float_bf16(value), bits);
+        float value = strata_bf16_widen((uint16_t)bits);
+        if (value == value) assert_int_equal(strata_bf16_round(value), bits);
     }
-    assert_int_equal(strata_float_bf16(0x1.01p0f), 0x3f80);       /* tie: to even, down */
-    assert_int_equal(strata_float_bf16(0x1.03p0f), 0x3f82);       /* tie: to even, up */
-    assert_int_equal(strata_float_bf16(0x1.010002p0f), 0x3f81);   /* just above a tie */
-    assert_int_equal(strata_float_bf16(0x1.fffffep127f), 0x7f80); /* the largest float rounds to infinity */
+    assert_int_equal(strata_bf16_round(0x1.01p0f), 0x3f80);       /* tie: to even, down */
+    assert_int_equal(strata_bf16_round(0x1.03p0f), 0x3f82);       /* tie: to even, up */
+    assert_int_equal(strata_bf16_round(0x1.010002p0f), 0x3f81);   /* just above a tie */
+    assert_int_equal(strata_bf16_round(0x1.fffffep127f), 0x7f80); /* the largest float rounds to infinity */
     float nan;
     memcpy(&nan, &(uint32_t){0x7fffffff}, sizeof nan);
-    assert_int_equal(strata_float_bf16(nan), 0x7fff); /* rounding up would have given -0 */
+    assert_int_equal(strata_bf16_round(nan), 0x7fff); /* rounding up would have given -0 */
     memcpy(&nan, &(uint32_t){0x7f800001}, sizeof nan);
-    assert_int_equal(strata_float_bf16(nan), 0x7fc0); /* cutting would have given infinity */
+    assert_int_equal(strata_bf16_round(nan), 0x7fc0); /* cutting would have given infinity */
 }
 
 static void writes_what_it_reads(void **state) {
