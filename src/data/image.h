@@ -1,7 +1,7 @@
 /* Images: decode, mask, draw, encode. Pixels are 8-bit RGB, rows top to bottom, no padding.
  *
  * Decoding follows what transformers sees of a file given by path: EXIF orientation applied, converted to RGB as
- * Pillow's convert("RGB") does (alpha dropped, 16-bit and grey as Pillow), and the traps listed in the golden README. */
+ * Pillow's convert("RGB") does (alpha dropped, 16-bit grey clipped, a single transparent colour painted white). */
 #ifndef STRATA_DATA_IMAGE_H
 #define STRATA_DATA_IMAGE_H
 
@@ -18,9 +18,13 @@ struct strata_image {
 
 #define STRATA_IMAGE_MAX_PIXELS ((size_t)178956970) /* Pillow's decompression-bomb limit */
 
-/* PNG, JPEG or WebP, told by content, not by name. `name` places the error. */
+/* PNG, JPEG or WebP, told by content, not by name. `name` places the error. A damaged or truncated file, also one that
+ * lacks only its end mark, is an error; on error *out is empty. */
 int strata_image_decode(struct strata_image *out, const void *bytes, size_t length, const char *name,
                         struct strata_error *err);
+/* The same with a pixel limit of the caller's choice (at most STRATA_IMAGE_MAX_PIXELS is ever accepted). */
+int strata_image_decode_limited(struct strata_image *out, const void *bytes, size_t length, size_t max_pixels,
+                                const char *name, struct strata_error *err);
 int strata_image_load(struct strata_image *out, const char *path, struct strata_error *err);
 int strata_image_copy(struct strata_image *out, const struct strata_image *image, struct strata_error *err);
 void strata_image_free(struct strata_image *image);
@@ -39,7 +43,8 @@ struct strata_mask {
      * floor(r*H/rows), floor(c*W/columns). */
     size_t grid_rows, grid_columns;
 };
-/* The draw is (seed, sample_id, tenths, draw, image_index) and nothing else. */
+/* The draw is (seed, sample_id, tenths, draw, image_index) and nothing else: purpose STRATA_PURPOSE_MASK with indices
+ * (16*image_index + tenths, draw). */
 int strata_image_mask(struct strata_image *image, const struct strata_mask *mask, uint64_t seed, const char *sample_id,
                       unsigned tenths, unsigned draw, unsigned image_index, struct strata_error *err);
 
