@@ -14,7 +14,7 @@ struct strata_image_processor {
     size_t min_pixels, max_pixels;
     unsigned patch_size, temporal_patch_size, merge_size; /* 14, 2, 2 */
     float mean[3], std[3];
-    float rescale; /* 1/255 */
+    double rescale; /* 1/255: multiplied in double, then rounded to float, as numpy does */
 };
 /* preprocessor_config.json in both notations (min_pixels/max_pixels, or size {shortest_edge, longest_edge}).
  * max_pixels_limit: 0 leaves the file's; else min(file, limit) (contract 4's default is 1,254,400). */
