@@ -75,3 +75,7 @@ void strata_result_free(struct strata_result *result) {
     }
     *result = (struct strata_result){0};
 }
+
+void *strata_engine_self(const struct strata_engine *engine, const struct strata_engine_vtable *vtable) {
+    return engine->vtable.poll == vtable->poll ? engine->self : NULL;
+}

@@ -129,6 +129,9 @@ struct strata_engine_vtable {
 int strata_engine_wrap(struct strata_engine **out, const struct strata_engine_vtable *vtable, void *self,
                        struct strata_error *err);
 
+/* What strata_engine_wrap was given, when the engine is of this kind (same poll function); else NULL. */
+void *strata_engine_self(const struct strata_engine *engine, const struct strata_engine_vtable *vtable);
+
 /* An engine that answers without a model, for tests and for measuring the store: sample s at ratio i/10 is right with
  * a probability that is a pure function of (seed, s, i), shaped so that every stratum is well populated. A right
  * answer is "<answer>" + solution + "</answer>", a wrong one "<answer>wrong</answer>". `stream` of the request is the

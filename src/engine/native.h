@@ -4,6 +4,7 @@
 
 #include "engine/engine.h"
 #include "model/model.h"
+#include "model/trace.h"
 
 struct strata_native_options {
     const char *model;       /* model directory */

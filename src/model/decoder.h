@@ -38,12 +38,14 @@ size_t strata_decoder_workspace_bytes(const struct strata_model_config *config, 
 void strata_decoder_embed(float *x, const struct strata_decoder *decoder, const int32_t *ids, size_t T);
 
 /* x (T, C), T = all items' rows in order: embeddings in, output of the last layer (before the final norm) out.
- * positions (3, T): m-RoPE. A non-finite hidden state is STRATA_ERR_NUMERIC naming the layer. */
+ * positions (3, T): m-RoPE. A row that overflows spoils its own sequence only;
+ * whoever reads its logits sees it. */
 int strata_decoder_forward(struct strata_decoder *decoder, float *x, const int32_t *positions,
                            const struct strata_decoder_item *items, size_t count, const struct strata_trace *trace,
                            struct strata_error *err);
-/* logits (M, V) of rows x (M, C) as forward left them: final norm, then head. M <= max_rows. */
-void strata_decoder_logits(struct strata_decoder *decoder, float *logits, const float *x, size_t M,
+/* logits (M, V) of rows x (M, C) as forward left them: final norm, then head. M <= max_rows. first_row only tells the
+ * trace which rows these are. */
+void strata_decoder_logits(struct strata_decoder *decoder, float *logits, const float *x, size_t M, size_t first_row,
                            const struct strata_trace *trace);
 
 #endif

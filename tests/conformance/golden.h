@@ -1,0 +1,197 @@
+/* What the conformance programs share: counting cases, comparing with golden tensors, reading golden prompts. */
+#ifndef STRATA_TESTS_GOLDEN_H
+#define STRATA_TESTS_GOLDEN_H
+
+#include <dirent.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "data/image.h"
+#include "data/sample.h"
+#include "model/safetensors.h"
+
+struct tally {
+    size_t passed, failed;
+    char scope[256]; /* stands before each failing case */
+};
+
+static inline void tally_case(struct tally *tally, bool good, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static inline void tally_case(struct tally *tally, bool good, const char *format, ...) {
+    if (good) {
+        tally->passed++;
+        return;
+    }
+    tally->failed++;
+    printf("FAIL %s: ", tally->scope);
+    va_list arguments;
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    putchar('\n');
+}
+
+static inline void tally_error(struct tally *tally, const struct strata_error *err) {
+    char line[1400];
+    tally_case(tally, false, "%s", strata_error_line(err, line, sizeof line));
+}
+
+static inline int tally_close(const struct tally *tally) {
+    printf("%zu passed, %zu failed\n", tally->passed, tally->failed);
+    return tally->failed || tally->passed == 0;
+}
+
+/* L2 norm of the difference over L2 norm of the reference; the worst element for the message. */
+static inline void compare_relative(struct tally *tally, const char *name, const float *got, const float *want,
+                                    size_t count, double tolerance) {
+    double difference = 0.0, norm = 0.0, worst = -1.0;
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        double d = (double)got[i] - (double)want[i], w = (double)want[i];
+        difference += d * d;
+        norm += w * w;
+        if (!(fabs(d) <= worst)) {
+            worst = fabs(d);
+            at = i;
+        }
+    }
+    double relative = sqrt(difference) / (norm > 0.0 ? sqrt(norm) : 1.0);
+    tally_case(tally, relative <= tolerance, "%s: relative L2 %.3g > %.3g; worst element %zu: %.9g instead of %.9g",
+               name, relative, tolerance, at, (double)got[at], (double)want[at]);
+}
+
+static inline void compare_absolute(struct tally *tally, const char *name, const float *got, const float *want,
+                                    size_t count, double tolerance) {
+    double worst = 0.0;
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        double d = fabs((double)got[i] - (double)want[i]);
+        if (!(d <= worst)) {
+            worst = d;
+            at = i;
+        }
+    }
+    tally_case(tally, worst <= tolerance, "%s: absolute %.3g > %.3g at %zu: %.9g instead of %.9g", name, worst,
+               tolerance, at, (double)got[at], (double)want[at]);
+}
+
+/* An F32 tensor's data with the wanted number of elements, or NULL when the file has no such tensor; a tensor of
+ * another size is a failed case. */
+static inline const float *golden_floats(struct tally *tally, const struct strata_safetensors *file, const char *name,
+                                         size_t count) {
+    const struct strata_tensor *tensor = strata_safetensors_find(file, name);
+    if (!tensor) return NULL;
+    if (tensor->dtype != STRATA_DTYPE_F32 || tensor->count != count) {
+        tally_case(tally, false, "%s has %zu elements of %s, ours %zu", name, tensor->count,
+                   strata_dtype_name(tensor->dtype), count);
+        return NULL;
+    }
+    return tensor->data;
+}
+
+static inline const int32_t *golden_ints(struct tally *tally, const struct strata_safetensors *file, const char *name,
+                                         size_t count) {
+    const struct strata_tensor *tensor = strata_safetensors_find(file, name);
+    if (!tensor) return NULL;
+    if (tensor->dtype != STRATA_DTYPE_I32 || tensor->count != count) {
+        tally_case(tally, false, "%s has %zu elements of %s, ours %zu", name, tensor->count,
+                   strata_dtype_name(tensor->dtype), count);
+        return NULL;
+    }
+    return tensor->data;
+}
+
+/* A golden prompt: messages with "<image>" marks, and its images. */
+struct golden_prompt {
+    const char *name;
+    struct strata_message messages[32];
+    size_t message_count;
+    struct strata_image images[16];
+    size_t image_count;
+};
+
+static inline void golden_prompt_free(struct golden_prompt *prompt) {
+    for (size_t i = 0; i < prompt->message_count; i++) free(prompt->messages[i].text);
+    for (size_t i = 0; i < prompt->image_count; i++) strata_image_free(&prompt->images[i]);
+    *prompt = (struct golden_prompt){0};
+}
+
+static inline char *golden_content(const json_t *content) {
+    struct strata_buffer text = {0};
+    size_t index;
+    json_t *part;
+    if (json_is_string(content)) return strata_strdup(json_string_value(content));
+    strata_buffer_text(&text, "");
+    json_array_foreach(content, index, part) {
+        const char *piece = json_string_value(json_object_get(part, "text"));
+        strata_buffer_text(&text, piece ? piece : "<image>");
+    }
+    return text.data;
+}
+
+static inline int golden_prompt_load(struct golden_prompt *prompt, const json_t *entry, const char *images,
+                                     struct strata_error *err) {
+    size_t index;
+    json_t *item;
+    *prompt = (struct golden_prompt){.name = json_string_value(json_object_get(entry, "name"))};
+    json_array_foreach(json_object_get(entry, "messages"), index, item) {
+        const char *role = json_string_value(json_object_get(item, "role"));
+        struct strata_message *message = &prompt->messages[prompt->message_count++];
+        message->role = strcmp(role, "system") == 0 ? STRATA_ROLE_SYSTEM
+                        : strcmp(role, "user") == 0 ? STRATA_ROLE_USER
+                                                    : STRATA_ROLE_ASSISTANT;
+        message->text = golden_content(json_object_get(item, "content"));
+    }
+    json_array_foreach(json_object_get(entry, "images"), index, item) {
+        char *path = strata_path_join(images, json_string_value(item));
+        int code = strata_image_load(&prompt->images[prompt->image_count], path, err);
+        free(path);
+        if (code) return code;
+        prompt->image_count++;
+    }
+    return 0;
+}
+
+static inline int golden_by_name(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Names of the subdirectories of `directory` that hold `file`, sorted; ends with NULL. Owned by the caller, as are the
+ * names. */
+static inline char **golden_directories(const char *directory, const char *file) {
+    size_t count = 0, capacity = 0;
+    char **names = NULL;
+    DIR *handle = opendir(directory);
+    struct dirent *entry;
+    while (handle && (entry = readdir(handle))) {
+        if (entry->d_name[0] == '.') continue;
+        char *inner = strata_path_join(directory, entry->d_name), *probe = strata_path_join(inner, file);
+        if (strata_file_exists(probe) && !strata_grow(&names, &capacity, count + 2, sizeof *names, NULL)) {
+            names[count++] = strata_strdup(entry->d_name);
+            names[count] = NULL;
+        }
+        free(probe);
+        free(inner);
+    }
+    if (handle) closedir(handle);
+    if (count) qsort(names, count, sizeof *names, golden_by_name);
+    return names;
+}
+
+/* Value of `--name VALUE` among the arguments, or the default. */
+static inline const char *golden_option(int count, char **arguments, const char *name, const char *otherwise) {
+    for (int i = 1; i + 1 < count; i++) {
+        if (strcmp(arguments[i], name) == 0) return arguments[i + 1];
+    }
+    return otherwise;
+}
+
+#endif
