@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "base/memory.h"
+#include "base/utf8.h"
 #include "model/chat.h"
 
 const char *strata_role_name(enum strata_role role) {
@@ -17,6 +17,11 @@ const char *strata_role_name(enum strata_role role) {
 int strata_message_check(const struct strata_message *message, size_t index, struct strata_error *err) {
     static const char *const placeholders[] = {"<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>",
                                                "<|vision_pad|>"};
+    size_t offset;
+    if (!strata_utf8_valid(message->text, strlen(message->text), &offset)) {
+        strata_fail(err, STRATA_ERR_INPUT, "message %zu (%s) is not UTF-8", index + 1, strata_role_name(message->role));
+        return strata_fail_at(err, STRATA_ERR_INPUT, "byte offset %zu of the message", offset);
+    }
     for (size_t i = 0; i < sizeof placeholders / sizeof *placeholders; i++) {
         if (!strstr(message->text, placeholders[i])) continue;
         strata_fail(err, STRATA_ERR_INPUT, "message %zu (%s) has the vision placeholder %s in its text", index + 1,

@@ -11,7 +11,7 @@
 #define STRATA_DEFAULT_SYSTEM "You are a helpful assistant."
 
 const char *strata_role_name(enum strata_role role);
-/* Refuses vision placeholder tokens written out in a message's text. */
+/* Refuses text that is not UTF-8, and vision placeholder tokens written out in it. */
 int strata_message_check(const struct strata_message *message, size_t index, struct strata_error *err);
 /* The next image mark in `text`, a part of the message's text, or NULL; what an assistant wrote is only text. */
 const char *strata_message_image(const struct strata_message *message, const char *text);

@@ -103,7 +103,6 @@ static int add_messages(struct builder *builder, const struct strata_message *me
     for (size_t i = 0; i < count && !code; i++) {
         code = strata_message_check(&messages[i], i, builder->err);
         if (!code) code = add_turn(builder, &messages[i]);
-        if (code) return strata_fail_at_default(builder->err, code, "message %zu", i + 1);
     }
     if (!code) code = add_marker(builder, "<|im_start|>", STRATA_SEGMENT_TEMPLATE, 0);
     if (!code) code = add_text(builder, "assistant\n", "", 0, STRATA_SEGMENT_TEMPLATE);
