@@ -1,0 +1,310 @@
+/* conformance_easyvqa GOLDEN_DIR MODEL_DIR DATA_DIR [--isa LEVEL] [--compute f32|bf16] [--threads N] [--batch N]
+ *
+ * A real, trained model on real images, against transformers: greedy texts, ids, log-probs, grades, rho_bar under each
+ * option and strata of greedy.jsonl; and the PISM curve of pism.json, at every ratio, overall and by ability, within
+ * 4 * sqrt(2) * max(stated standard error, 1/(K * records)). */
+#include "golden.h"
+
+#include "difficulty/cmab.h"
+#include "engine/native.h"
+#include "verify/verify.h"
+
+#define RATIOS 10
+#define DRAWS  10
+
+struct record {
+    struct strata_sample sample;
+    struct strata_image image;
+    size_t right[RATIOS];
+};
+
+static int load_records(struct record **out, size_t *count, const char *data, const json_t *wanted,
+                        struct strata_error *err) {
+    struct strata_dataset_options options = {0};
+    struct strata_dataset *dataset;
+    struct strata_sample sample;
+    bool got;
+    size_t capacity = 0;
+    int code = strata_dataset_open(&dataset, data, &options, err);
+    while (!code && !(code = strata_dataset_next(dataset, &sample, &got, err)) && got) {
+        if (!json_object_get(wanted, sample.id)) {
+            strata_sample_free(&sample);
+            continue;
+        }
+        if ((code = strata_grow(out, &capacity, *count + 1, sizeof **out, err))) break;
+        struct record *record = &(*out)[(*count)++];
+        *record = (struct record){.sample = sample};
+        code = strata_image_load(&record->image, sample.images[0].path, err);
+    }
+    strata_dataset_close(dataset);
+    return code;
+}
+
+static struct strata_request request_of(const struct record *record) {
+    return (struct strata_request){.sample_id = record->sample.id,
+                                   .messages = record->sample.messages,
+                                   .message_count = record->sample.message_count,
+                                   .images = &record->image,
+                                   .image_count = 1,
+                                   .draws = 1,
+                                   .sampling = {.top_p = 1.0f, .repetition_penalty = 1.0f, .max_new_tokens = 40}};
+}
+
+static bool grade(struct strata_verdict *verdict, const struct strata_sample *sample,
+                  const struct strata_result *result) {
+    struct strata_error err;
+    struct strata_verify_input input = {.solution = sample->solution,
+                                        .solution_length = strlen(sample->solution),
+                                        .completion = result->text,
+                                        .completion_length = result->text_length,
+                                        .ability = sample->ability,
+                                        .verifier = sample->verifier};
+    return strata_verify(verdict, &input, STRATA_VERIFY_STRICT, &err) == 0 && verdict->correct;
+}
+
+static void check_rho(struct tally *tally, const struct strata_attention *attention, const json_t *expected,
+                      bool correct, double tolerance) {
+    struct strata_cmab_masses masses = {0};
+    struct strata_cmab_options options;
+    struct strata_cmab_rho rho;
+    struct strata_error err;
+    const char *key;
+    json_t *value;
+    double *rho_t = calloc(attention->N, sizeof *rho_t);
+    strata_cmab_paper(&options);
+    if (strata_cmab_fold(&masses, attention, &err) || strata_cmab_rho(&rho, rho_t, NULL, &masses, &options, &err)) {
+        tally_error(tally, &err);
+        goto done;
+    }
+    double want = json_number_value(json_object_get(expected, "rho_bar"));
+    tally_case(tally, fabs(rho.rho / want - 1.0) <= tolerance, "rho_bar %.8g instead of %.8g", rho.rho, want);
+    const char *stratum = json_string_value(json_object_get(expected, "stratum"));
+    const char *ours = strata_stratum_name(strata_cmab_stratum(&options, &rho, correct));
+    tally_case(tally, strcmp(ours, stratum) == 0, "stratum %s instead of %s", ours, stratum);
+    double worst = 0.0;
+    json_t *list = json_object_get(expected, "rho_t");
+    for (size_t n = 0; n < attention->N; n++) {
+        worst = fmax(worst, fabs(rho_t[n] / json_number_value(json_array_get(list, n)) - 1.0));
+    }
+    tally_case(tally, json_array_size(list) == attention->N && worst <= tolerance, "rho_t: relative %.3g", worst);
+    json_object_foreach(json_object_get(expected, "rho_bar_other"), key, value) {
+        strata_cmab_paper(&options);
+        if (strcmp(key, "pool=mean") == 0) options.pool = STRATA_CMAB_MEAN;
+        if (strcmp(key, "layers=all") == 0) options.layers = STRATA_CMAB_LAYERS_ALL;
+        if (strcmp(key, "over=ratio-of-sums") == 0) options.over = STRATA_CMAB_OVER_RATIO_OF_SUMS;
+        if (strcmp(key, "text=before-image") == 0) options.text = STRATA_CMAB_TEXT_BEFORE_IMAGE;
+        if (strcmp(key, "text=question") == 0) options.text = STRATA_CMAB_TEXT_QUESTION;
+        options.skip_first = strcmp(key, "first=skip") == 0;
+        bool good = strata_cmab_rho(&rho, NULL, NULL, &masses, &options, &err) == 0 &&
+                    fabs(rho.rho / json_number_value(value) - 1.0) <= tolerance;
+        tally_case(tally, good, "rho_bar with %s: %.8g instead of %.8g", key, rho.rho, json_number_value(value));
+    }
+done:
+    free(rho_t);
+    strata_cmab_masses_free(&masses);
+}
+
+static void check_result(struct tally *tally, const struct record *record, const struct strata_result *result,
+                         const json_t *expected, struct strata_verdict *verdict, double tolerance) {
+    const json_t *ids = json_object_get(expected, "completion_ids");
+    const char *text = json_string_value(json_object_get(expected, "completion"));
+    snprintf(tally->scope, sizeof tally->scope, "greedy %s", record->sample.id);
+    tally_case(tally, strcmp(result->text, text) == 0, "text \"%s\" instead of \"%s\"", result->text, text);
+    bool same = result->N == json_array_size(ids);
+    double logprob = 0.0;
+    for (size_t n = 0; n < result->N; n++) {
+        same = same && result->ids[n] == json_integer_value(json_array_get(ids, n));
+        logprob += (double)result->logprobs[n];
+    }
+    tally_case(tally, same, "ids differ");
+    bool correct = grade(verdict, &record->sample, result);
+    tally_case(tally, correct == json_is_true(json_object_get(expected, "correct")), "graded %s",
+               correct ? "right" : "wrong");
+    if (!same) return;
+    double want = json_number_value(json_object_get(expected, "logprob"));
+    tally_case(tally, fabs(logprob - want) <= tolerance * 10.0 * fmax(1.0, fabs(want)), "logprob %.7g instead of %.7g",
+               logprob, want);
+    check_rho(tally, result->attention, expected, correct, tolerance);
+}
+
+/* Keeps the engine full with requests from `next`, handing results to `take`. */
+struct flow {
+    struct strata_engine *engine;
+    size_t submitted, received;
+};
+
+static bool pump(struct flow *flow, struct strata_result *result, struct tally *tally) {
+    struct strata_error err;
+    bool got = false;
+    if (strata_engine_poll(flow->engine, result, &got, &err)) {
+        tally_error(tally, &err);
+        return false;
+    }
+    if (got && result->finish == STRATA_FINISH_ERROR) {
+        tally_error(tally, &result->error);
+        strata_result_free(result);
+        return false;
+    }
+    flow->received += got;
+    return got;
+}
+
+static void check_greedy(struct tally *tally, struct strata_engine *engine, const struct record *records, size_t count,
+                         const json_t *expected, double tolerance) {
+    struct strata_verdict verdict = {0};
+    struct flow flow = {.engine = engine};
+    struct strata_error err;
+    for (size_t next = 0; flow.received < count;) {
+        while (next < count && strata_engine_has_room(engine, 1)) {
+            struct strata_request request = request_of(&records[next]);
+            request.tag = next++;
+            request.want_attention = request.want_logprobs = true;
+            if (strata_engine_submit(engine, &request, &err)) {
+                tally_error(tally, &err);
+                return;
+            }
+        }
+        struct strata_result result;
+        if (!pump(&flow, &result, tally)) break;
+        check_result(tally, &records[result.tag], &result, json_object_get(expected, records[result.tag].sample.id),
+                     &verdict, tolerance);
+        strata_result_free(&result);
+    }
+    strata_verdict_free(&verdict);
+}
+
+/* The whole grid: every ratio, every draw. */
+static void run_grid(struct tally *tally, struct strata_engine *engine, struct record *records, size_t count,
+                     float temperature) {
+    struct strata_verdict verdict = {0};
+    struct strata_mask mask = {.kind = STRATA_MASK_PIXEL};
+    struct strata_error err;
+    struct flow flow = {.engine = engine};
+    size_t total = count * RATIOS * DRAWS, jobs = count * (1 + (RATIOS - 1) * DRAWS);
+    for (size_t next = 0; flow.received < total;) {
+        while (next < jobs && strata_engine_has_room(engine, DRAWS)) {
+            size_t job = next % (jobs / count), index = next / (jobs / count);
+            struct record *record = &records[index];
+            unsigned tenths = job ? (unsigned)((job - 1) / DRAWS + 1) : 0,
+                     draw = job ? (unsigned)((job - 1) % DRAWS) : 0;
+            struct strata_request request = request_of(record);
+            struct strata_image masked = {0};
+            if (strata_image_copy(&masked, &record->image, &err) ||
+                strata_image_mask(&masked, &mask, 42, record->sample.id, tenths, draw, 0, &err)) {
+                tally_error(tally, &err);
+                return;
+            }
+            request.images = &masked;
+            request.tag = index * RATIOS + tenths;
+            request.seed = 42;
+            request.purpose = STRATA_PURPOSE_TOKEN;
+            request.stream = tenths;
+            request.first_draw = draw;
+            request.draws = tenths ? 1 : DRAWS;
+            request.sampling.temperature = temperature;
+            if (strata_engine_submit(engine, &request, &err)) tally_error(tally, &err);
+            strata_image_free(&masked);
+            next++;
+        }
+        struct strata_result result;
+        if (!pump(&flow, &result, tally)) break;
+        struct record *record = &records[result.tag / RATIOS];
+        record->right[result.tag % RATIOS] += grade(&verdict, &record->sample, &result);
+        strata_result_free(&result);
+    }
+    strata_verdict_free(&verdict);
+}
+
+static void check_curve(struct tally *tally, const struct record *records, size_t count, const char *ability,
+                        const json_t *curve) {
+    size_t chosen = 0, right[RATIOS] = {0};
+    snprintf(tally->scope, sizeof tally->scope, "pism %s", ability ? ability : "all");
+    for (size_t i = 0; i < count; i++) {
+        if (ability && strcmp(records[i].sample.ability, ability) != 0) continue;
+        chosen++;
+        for (size_t r = 0; r < RATIOS; r++) right[r] += records[i].right[r];
+    }
+    tally_case(tally, chosen == (size_t)json_integer_value(json_object_get(curve, "records")), "%zu records", chosen);
+    for (size_t r = 0; r < RATIOS && chosen; r++) {
+        double mean = (double)right[r] / (double)(chosen * DRAWS);
+        double want = json_number_value(json_array_get(json_object_get(curve, "mean"), r));
+        double se = json_number_value(json_array_get(json_object_get(curve, "se_same_records"), r));
+        double bound = 4.0 * sqrt(2.0) * fmax(se, 1.0 / (double)(DRAWS * chosen));
+        printf("pism %-9s ratio 0.%zu: %.4f, reference %.4f (bound %.4f)\n", ability ? ability : "all", r, mean, want,
+               bound);
+        tally_case(tally, fabs(mean - want) <= bound, "ratio 0.%zu: %.4f instead of %.4f (bound %.4f)", r, mean, want,
+                   bound);
+    }
+}
+
+/* {id: record} of a JSONL file. */
+static json_t *load_lines(const char *path, struct strata_error *err) {
+    struct strata_buffer text = {0};
+    json_t *all = json_object();
+    if (strata_file_read(&text, path, 0, err)) return NULL;
+    size_t line = 1;
+    for (char *at = text.data, *end; at && *at; at = end + 1, line++) {
+        json_t *value;
+        end = strchr(at, '\n');
+        if (!end) end = at + strlen(at) - 1;
+        if (strata_json_parse(&value, at, (size_t)(end - at) + (*end != '\n'), path, line, err)) return NULL;
+        json_object_set_new(all, json_string_value(json_object_get(value, "id")), value);
+    }
+    strata_buffer_free(&text);
+    return all;
+}
+
+int main(int count, char **arguments) {
+    struct tally tally = {.scope = "easyvqa"};
+    struct strata_error err;
+    if (count < 4) {
+        fprintf(stderr, "usage: %s GOLDEN_DIR MODEL_DIR DATA_DIR [--isa LEVEL] [--compute f32|bf16] [--threads N]\n",
+                arguments[0]);
+        return 2;
+    }
+    const char *compute = golden_option(count, arguments, "--compute", "f32");
+    struct strata_native_options options;
+    struct strata_engine *engine = NULL;
+    strata_native_options_default(&options);
+    options.model = arguments[2];
+    options.compute = compute;
+    options.isa = golden_option(count, arguments, "--isa", "auto");
+    options.threads = (size_t)strtoul(golden_option(count, arguments, "--threads", "0"), NULL, 10);
+    options.batch = (size_t)strtoul(golden_option(count, arguments, "--batch", "0"), NULL, 10);
+    options.memory = (size_t)1 << 29;
+    char *greedy = strata_path_join(arguments[1], "greedy.jsonl"), *pism = strata_path_join(arguments[1], "pism.json");
+    char *data = strata_path_join(arguments[3], "test.jsonl");
+    json_t *expected = load_lines(greedy, &err), *curves = NULL;
+    struct record *records = NULL;
+    size_t record_count = 0;
+    if (!expected || strata_json_load(&curves, pism, 0, &err) ||
+        load_records(&records, &record_count, data, expected, &err) || strata_engine_native(&engine, &options, &err)) {
+        tally_error(&tally, &err);
+    } else {
+        tally_case(&tally, record_count == json_object_size(expected), "%zu of %zu records are in the data",
+                   record_count, json_object_size(expected));
+        check_greedy(&tally, engine, records, record_count, expected, strcmp(compute, "f32") ? 5e-2 : 1e-4);
+        const json_t *curve = json_object_get(curves, "curve");
+        size_t scored = (size_t)json_integer_value(json_object_get(curve, "records"));
+        if (scored > record_count) scored = record_count;
+        run_grid(&tally, engine, records, scored, (float)json_number_value(json_object_get(curves, "temperature")));
+        check_curve(&tally, records, scored, NULL, curve);
+        const char *ability;
+        json_t *value;
+        json_object_foreach(json_object_get(curves, "by_ability"), ability, value) {
+            check_curve(&tally, records, scored, ability, value);
+        }
+    }
+    for (size_t i = 0; i < record_count; i++) {
+        strata_sample_free(&records[i].sample);
+        strata_image_free(&records[i].image);
+    }
+    free(records);
+    strata_engine_destroy(engine);
+    json_decref(expected);
+    json_decref(curves);
+    free(greedy);
+    free(pism);
+    free(data);
+    return tally_close(&tally);
+}
