@@ -10,7 +10,7 @@ build=${BUILD:-build}
 kind=${1:-}
 [ $# -eq 0 ] || shift
 case $kind in
-models) programs="conformance_tokenizer conformance_images conformance_models" ;;
+models) programs="conformance_tokenizer conformance_images conformance_models conformance_cmab" ;;
 easyvqa) programs="conformance_easyvqa" ;;
 rewards) programs="conformance_rewards" ;;
 *)
@@ -36,7 +36,7 @@ for program in $programs; do
         continue
     fi
     case $program in
-    conformance_models | conformance_easyvqa) extra=$options ;;
+    conformance_models | conformance_cmab | conformance_easyvqa) extra=$options ;;
     *) extra= ;;
     esac
     echo "== $program $*"

@@ -1,4 +1,4 @@
-/* conformance_easyvqa GOLDEN_DIR MODEL_DIR DATA_DIR [--isa LEVEL] [--compute f32|bf16] [--threads N] [--batch N]
+/* conformance_easyvqa MODEL_DIR GOLDEN_DIR DATA_DIR [--isa LEVEL] [--compute f32|bf16] [--threads N] [--batch N]
  *
  * A real, trained model on real images, against transformers: greedy texts, ids, log-probs, grades, rho_bar under each
  * option and strata of greedy.jsonl; and the PISM curve of pism.json, at every ratio, overall and by ability, within
@@ -258,7 +258,7 @@ int main(int count, char **arguments) {
     struct tally tally = {.scope = "easyvqa"};
     struct strata_error err;
     if (count < 4) {
-        fprintf(stderr, "usage: %s GOLDEN_DIR MODEL_DIR DATA_DIR [--isa LEVEL] [--compute f32|bf16] [--threads N]\n",
+        fprintf(stderr, "usage: %s MODEL_DIR GOLDEN_DIR DATA_DIR [--isa LEVEL] [--compute f32|bf16] [--threads N]\n",
                 arguments[0]);
         return 2;
     }
@@ -266,13 +266,13 @@ int main(int count, char **arguments) {
     struct strata_native_options options;
     struct strata_engine *engine = NULL;
     strata_native_options_default(&options);
-    options.model = arguments[2];
+    options.model = arguments[1];
     options.compute = compute;
     options.isa = golden_option(count, arguments, "--isa", "auto");
     options.threads = (size_t)strtoul(golden_option(count, arguments, "--threads", "0"), NULL, 10);
     options.batch = (size_t)strtoul(golden_option(count, arguments, "--batch", "0"), NULL, 10);
     options.memory = (size_t)1 << 29;
-    char *greedy = strata_path_join(arguments[1], "greedy.jsonl"), *pism = strata_path_join(arguments[1], "pism.json");
+    char *greedy = strata_path_join(arguments[2], "greedy.jsonl"), *pism = strata_path_join(arguments[2], "pism.json");
     char *data = strata_path_join(arguments[3], "test.jsonl");
     json_t *expected = load_lines(greedy, &err), *curves = NULL;
     struct record *records = NULL;

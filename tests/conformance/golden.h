@@ -186,10 +186,13 @@ static inline char **golden_directories(const char *directory, const char *file)
     return names;
 }
 
-/* Value of `--name VALUE` among the arguments, or the default. */
+/* Value of `--name VALUE` or `--name=VALUE` among the arguments, or the default. */
 static inline const char *golden_option(int count, char **arguments, const char *name, const char *otherwise) {
-    for (int i = 1; i + 1 < count; i++) {
-        if (strcmp(arguments[i], name) == 0) return arguments[i + 1];
+    size_t length = strlen(name);
+    for (int i = 1; i < count; i++) {
+        if (strncmp(arguments[i], name, length) != 0) continue;
+        if (arguments[i][length] == '=') return arguments[i] + length + 1;
+        if (!arguments[i][length] && i + 1 < count) return arguments[i + 1];
     }
     return otherwise;
 }
