@@ -146,6 +146,10 @@ static bool normalize(struct strata_buffer *out, const char *jinja) {
     return true;
 }
 
+const char *strata_chat_template_text(void) {
+    return qwen_vl_template;
+}
+
 int strata_chat_template_check(const char *jinja, struct strata_error *err) {
     struct strata_buffer known = {0}, given = {0};
     normalize(&known, qwen_vl_template);

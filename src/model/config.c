@@ -210,8 +210,8 @@ static int read_text(struct strata_text_config *text, const struct source *sourc
     else if (text->head_size % 2 != 0 || text->head_size > STRATA_MAX_HEAD_SIZE)
         strata_fail(err, code = STRATA_ERR_INPUT, "the head size (%zu) is odd or larger than %d", text->head_size,
                     STRATA_MAX_HEAD_SIZE);
-    else if (!(eps > 0 && eps < 1))
-        strata_fail(err, code = STRATA_ERR_INPUT, "'rms_norm_eps' is %g, not within (0, 1)", eps);
+    else if (!(eps >= 1e-30 && eps < 1))
+        strata_fail(err, code = STRATA_ERR_INPUT, "'rms_norm_eps' is %g, not within [1e-30, 1)", eps);
     if (code) return fail(source, code, err);
     text->rms_eps = (float)eps;
     return read_rope(text, source, err);
@@ -344,6 +344,14 @@ static int read_stop_ids(struct strata_model_config *config, const json_t *value
     return STRATA_OK;
 }
 
+static int read_initializer_range(double *range, const struct source *source, struct strata_error *err) {
+    const char *key = "initializer_range";
+    int code = strata_json_real(range, holder(source->text, source->top, key), key, false, source->name, err);
+    if (code || (*range > 0 && *range <= 100)) return code;
+    strata_fail(err, STRATA_ERR_INPUT, "'%s' is %g, not within (0, 100]", key, *range);
+    return fail(source, STRATA_ERR_INPUT, err);
+}
+
 int strata_model_config_parse(struct strata_model_config *out, const char *text, size_t length, const char *name,
                               struct strata_error *err) {
     json_t *top = NULL;
@@ -354,7 +362,7 @@ int strata_model_config_parse(struct strata_model_config *out, const char *text,
                                   .text = json_is_object(nested) ? nested : top,
                                   .vision = json_object_get(top, "vision_config"),
                                   .name = name};
-    *out = (struct strata_model_config){.generation_repetition_penalty = 1.0f};
+    *out = (struct strata_model_config){.generation_repetition_penalty = 1.0f, .initializer_range = 0.02};
     if (!json_is_object(top) || (nested && !json_is_object(nested))) {
         strata_fail(err, code = STRATA_ERR_INPUT, "%s is not an object", json_is_object(top) ? "'text_config'" : "it");
         code = fail(&source, code, err);
@@ -363,6 +371,7 @@ int strata_model_config_parse(struct strata_model_config *out, const char *text,
     if (!code) code = read_text(&out->text, &source, err);
     if (!code) code = read_vision(&out->vision, &source, out->text.hidden, err);
     if (!code) code = read_special(&out->special, &source, out->text.vocabulary, err);
+    if (!code) code = read_initializer_range(&out->initializer_range, &source, err);
     const json_t *eos = holder(source.top, source.text, "eos_token_id");
     if (!code && has(eos, "eos_token_id"))
         code = read_stop_ids(out, json_object_get(eos, "eos_token_id"), &source, err);

@@ -38,6 +38,7 @@ struct strata_model_config {
     struct strata_special_ids special;
     int32_t stop_ids[STRATA_MAX_STOP_IDS]; /* generation_config's eos_token_id (else config's) */
     size_t stop_count;
+    double initializer_range;            /* standard deviation of new weights; 0.02 where the file has none */
     float generation_repetition_penalty; /* what generation_config asks for; used only when asked (contract 9) */
 };
 /* Reads DIR/config.json (or the file itself when `path` is one) and, if there, DIR/generation_config.json. im_start and

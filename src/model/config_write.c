@@ -16,6 +16,12 @@ static double shortest_decimal(float value) {
     return strtod(text, NULL);
 }
 
+static bool survives(double value) {
+    char text[32];
+    snprintf(text, sizeof text, "%.15g", value);
+    return strtod(text, NULL) == value;
+}
+
 static json_t *vision_object(const struct strata_vision_config *vision) {
     json_t *blocks = json_array();
     for (size_t i = 0; i < vision->depth; i++)
@@ -45,12 +51,12 @@ static json_t *config_object(const struct strata_model_config *config, const cha
         "{s:[s], s:f, s:o, s:i, s:i, s:i, s:i}", "architectures", "Qwen2_5_VLForConditionalGeneration",
         "attention_dropout", 0.0, "eos_token_id", stop_value(config), "vision_start_token_id", special->vision_start,
         "vision_end_token_id", special->vision_end, "image_token_id", special->image, "video_token_id", special->video);
-    json_t *sizes = json_pack("{s:s, s:I, s:f, s:I, s:I, s:s, s:I, s:I, s:I, s:I}", "hidden_act", "silu", "hidden_size",
-                              (json_int_t)text->hidden, "initializer_range", 0.02, "intermediate_size",
-                              (json_int_t)text->intermediate, "max_position_embeddings", (json_int_t)text->context,
-                              "model_type", "qwen2_5_vl", "num_attention_heads", (json_int_t)text->heads,
-                              "num_hidden_layers", (json_int_t)text->layers, "num_key_value_heads",
-                              (json_int_t)text->kv_heads, "vocab_size", (json_int_t)text->vocabulary);
+    json_t *sizes = json_pack(
+        "{s:s, s:I, s:f, s:I, s:I, s:s, s:I, s:I, s:I, s:I}", "hidden_act", "silu", "hidden_size",
+        (json_int_t)text->hidden, "initializer_range", config->initializer_range, "intermediate_size",
+        (json_int_t)text->intermediate, "max_position_embeddings", (json_int_t)text->context, "model_type",
+        "qwen2_5_vl", "num_attention_heads", (json_int_t)text->heads, "num_hidden_layers", (json_int_t)text->layers,
+        "num_key_value_heads", (json_int_t)text->kv_heads, "vocab_size", (json_int_t)text->vocabulary);
     json_t *rest = json_pack("{s:f, s:f, s:b, s:s, s:s, s:b, s:b, s:o, s:{s:s, s:[i, i, i]}}", "rms_norm_eps",
                              shortest_decimal(text->rms_eps), "rope_theta", text->rope_theta, "tie_word_embeddings",
                              (int)text->tied, "torch_dtype", torch_dtype, "transformers_version", "4.49.0", "use_cache",
@@ -71,10 +77,9 @@ static json_t *config_object(const struct strata_model_config *config, const cha
 int strata_model_config_text(char **out, const struct strata_model_config *config, const char *torch_dtype,
                              struct strata_error *err) {
     json_t *object = config_object(config, torch_dtype);
-    /* 15 digits print a decimal number as it was written (1e-06); 17 only where theta would lose bits. */
-    char theta[32];
-    snprintf(theta, sizeof theta, "%.15g", config->text.rope_theta);
-    size_t digits = strtod(theta, NULL) == config->text.rope_theta ? 15 : 17;
+    /* 15 digits print a decimal number as it was written (1e-06); 17 only where bits would be lost. */
+    bool short_form = survives(config->text.rope_theta) && survives(config->initializer_range);
+    size_t digits = short_form ? 15 : 17;
     *out = object ? json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(digits)) : NULL;
     json_decref(object);
     return *out ? STRATA_OK : strata_fail(err, STRATA_ERR_MEMORY, "out of memory");

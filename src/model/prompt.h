@@ -58,6 +58,8 @@ int strata_chat_render(struct strata_buffer *out, const struct strata_message *m
  * the whole text, after what Jinja ignores has been taken out of it (spaces in tags, kind of quotes, comments, white
  * space that trim_blocks, lstrip_blocks and minus signs remove). */
 int strata_chat_template_check(const char *jinja, struct strata_error *err);
+/* The Jinja text that it knows, for a new model directory. */
+const char *strata_chat_template_text(void);
 /* Appends the template that transformers would use for the model in this directory: chat_template.jinja, else
  * chat_template.json, else tokenizer_config.json's; STRATA_ERR_INPUT where there is none. */
 int strata_chat_template_load(struct strata_buffer *out, const char *directory, struct strata_error *err);

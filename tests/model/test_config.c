@@ -74,6 +74,7 @@ static void assert_same(const struct strata_model_config *a, const struct strata
     assert_int_equal(s->vocabulary, t->vocabulary);
     assert_int_equal(s->context, t->context);
     assert_true(s->rms_eps == t->rms_eps && s->rope_theta == t->rope_theta && s->tied == t->tied);
+    assert_true(a->initializer_range == b->initializer_range);
     assert_memory_equal(s->mrope_sections, t->mrope_sections, sizeof s->mrope_sections);
     assert_int_equal(v->hidden, w->hidden);
     assert_int_equal(v->depth, w->depth);
@@ -204,6 +205,8 @@ static void refuses_bad_values(void **state) {
         {FLAT, "'eos_token_id':1002", "'eos_token_id':-1", IN, "eos_token_id"},
         {FLAT, "'eos_token_id':1002", "'eos_token_id':['x']", IN, "eos_token_id"},
         {FLAT, "'rms_norm_eps':1e-06", "'rms_norm_eps':-1e-06", IN, "rms_norm_eps"},
+        {FLAT, "'vocab_size':1031", "'vocab_size':1031,'initializer_range':0", IN, "initializer_range"},
+        {FLAT, "'rms_norm_eps':1e-06", "'rms_norm_eps':1e-50", IN, "rms_norm_eps"}, /* 0 as a float */
         {FLAT, "'rms_norm_eps':1e-06,", "", IN, "rms_norm_eps"},
         {FLAT, "'tie_word_embeddings':true", "'tie_word_embeddings':1", IN, "tie_word_embeddings"},
         {NESTED, "'hidden_act'", "'tie_word_embeddings':false,'hidden_act'", IN, "tie_word_embeddings"},
@@ -247,6 +250,7 @@ static void writes_what_it_reads(void **state) {
     free(text);
     good(&config, NESTED, "'hidden_size':48", "'hidden_size':50");
     config.text.rope_theta = 1e6 / 3;
+    config.initializer_range = 0.1 / 3;
     config.text.rms_eps = 0.1f / 3;
     assert_int_equal(strata_model_config_text(&text, &config, "float32", NULL), STRATA_OK);
     assert_int_equal(strata_model_config_parse(&again, text, strlen(text), "written", NULL), STRATA_OK);
