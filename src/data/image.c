@@ -58,7 +58,7 @@ static const struct walk walks[9] = {
 
 static int make_upright(struct strata_image *image, unsigned orientation, const struct strata_image_input *input,
                         struct strata_error *err) {
-    if (orientation <= 1) return 0;
+    if (orientation <= 1 || orientation > 8) return 0;
     const struct walk *walk = &walks[orientation];
     const ptrdiff_t width = (ptrdiff_t)image->width, height = (ptrdiff_t)image->height;
     struct strata_image upright;

@@ -84,7 +84,7 @@ static void find_color_key(struct png_job *job) {
     job->has_key = true;
 }
 
-/* Reads up to the first IDAT and prepares the conversion. */
+/* Reads up to the first IDAT. */
 static int read_header(struct png_job *job) {
     if (setjmp(png_jmpbuf(job->png))) return STRATA_ERR_INPUT;
     png_set_read_fn(job->png, job, read_bytes);
@@ -102,6 +102,12 @@ static int read_header(struct png_job *job) {
         } /* indices beyond the palette stay black */
     }
     find_color_key(job);
+    return 0;
+}
+
+/* Only after the size was checked: libpng allocates rows here. */
+static int prepare_rows(struct png_job *job) {
+    if (setjmp(png_jmpbuf(job->png))) return STRATA_ERR_INPUT;
     png_set_packing(job->png); /* 1, 2 and 4 bits to a byte each, values unchanged */
     png_set_interlace_handling(job->png);
     png_read_update_info(job->png, job->info);
@@ -222,7 +228,21 @@ static int read_pixels(struct strata_image *out, struct png_job *job) {
     return 0;
 }
 
+/* Chunks up to IEND all lie inside the file. Asked first, because libpng makes room for what a chunk claims before it
+ * reads it. */
+static bool is_whole(const struct strata_image_input *input) {
+    const uint8_t *bytes = input->bytes;
+    for (size_t at = 8; input->length - at >= 12;) {
+        const size_t length = png_get_uint_32(bytes + at);
+        if (length > input->length - at - 12) return false;
+        if (memcmp(bytes + at + 4, "IEND", 4) == 0) return true;
+        at += length + 12;
+    }
+    return false;
+}
+
 static int decode(struct strata_image *out, struct png_job *job, struct strata_error *err) {
+    if (!is_whole(job->input)) return strata_fail(err, STRATA_ERR_INPUT, "damaged PNG: the file is truncated");
     job->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, job, on_error, on_warning);
     if (job->png != NULL) job->info = png_create_info_struct(job->png);
     if (job->info == NULL) return strata_fail(err, STRATA_ERR_MEMORY, "no memory for the PNG decoder");
@@ -230,6 +250,8 @@ static int decode(struct strata_image *out, struct png_job *job, struct strata_e
     if (code) return strata_fail(err, code, "damaged PNG: %s", job->message);
     code = strata_image_allocate(out, job->width, job->height, job->input, err);
     if (code) return code;
+    code = prepare_rows(job);
+    if (code) return strata_fail(err, code, "damaged PNG: %s", job->message);
     code = strata_alloc(&job->raw, job->interlace == PNG_INTERLACE_NONE ? 1 : job->height, job->row_bytes, err);
     if (code) return code;
     code = read_pixels(out, job);

@@ -90,8 +90,8 @@ static int refuse_other_steps(const json_t *config, const char *path, struct str
 static int read_config(struct strata_image_processor *out, const json_t *config, const char *path,
                        struct strata_error *err) {
     /* The defaults of transformers' Qwen2VLImageProcessor (OpenAI CLIP's mean and deviation). */
-    *out = (struct strata_image_processor){.min_pixels = 56 * 56,
-                                           .max_pixels = 28 * 28 * 1280,
+    *out = (struct strata_image_processor){.min_pixels = (size_t)56 * 56,
+                                           .max_pixels = (size_t)28 * 28 * 1280,
                                            .patch_size = 14,
                                            .temporal_patch_size = 2,
                                            .merge_size = 2,

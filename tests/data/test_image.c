@@ -94,7 +94,7 @@ static void refuses_too_many_pixels(void **state) {
     (void)state;
     /* A header alone: 40000 x 40000 RGB, with a right checksum. */
     static const char bomb[] = "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x9c\x40\0\0\x9c\x40\x08\x02\0\0\0\xde\x6e\x99\x52"
-                               "\0\0\0\0IDAT\x35\xaf\x06\x1e";
+                               "\0\0\0\0IDAT\x35\xaf\x06\x1e\0\0\0\0IEND\xae\x42\x60\x82";
     refuse(bomb, sizeof bomb - 1, STRATA_ERR_INPUT, "limit of 178956970 pixels");
     struct strata_buffer file = {0};
     struct strata_image image;
