@@ -158,6 +158,7 @@ static int count_tokens(struct strata_prompt *out, const struct builder *builder
 
 /* Writes ids and segments, each image's token as often as its grid wants. */
 static void expand(struct strata_prompt *out, const struct builder *builder) {
+    struct strata_segment *segments = out->segments;
     size_t T = 0;
     for (size_t i = 0; i < builder->tokens.count; i++) {
         struct label label = builder->labels[i];
@@ -166,12 +167,12 @@ static void expand(struct strata_prompt *out, const struct builder *builder) {
             repeat = out->image_tokens[label.image];
             out->image_begin[label.image] = (uint32_t)T;
         }
-        struct strata_segment *last = out->segment_count > 0 ? &out->segments[out->segment_count - 1] : NULL;
-        if (!last || last->kind != label.kind || last->image != label.image) {
-            last = &out->segments[out->segment_count++];
-            *last = (struct strata_segment){.kind = label.kind, .begin = (uint32_t)T, .image = label.image};
+        size_t last = out->segment_count;
+        if (last == 0 || segments[last - 1].kind != label.kind || segments[last - 1].image != label.image) {
+            segments[last++] = (struct strata_segment){.kind = label.kind, .begin = (uint32_t)T, .image = label.image};
+            out->segment_count = last;
         }
-        last->count += (uint32_t)repeat;
+        segments[last - 1].count += (uint32_t)repeat;
         for (size_t k = 0; k < repeat; k++) out->ids[T++] = builder->tokens.ids[i];
     }
 }

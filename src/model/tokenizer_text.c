@@ -90,31 +90,36 @@ static int order_marks(int32_t *codes, size_t count, struct strata_error *err) {
     return STRATA_OK;
 }
 
+/* The canonical decomposition of valid text, marks not yet in order; *codes is owned by the caller either way. */
+static int decompose(int32_t **codes, size_t *count, const char *text, size_t length, struct strata_error *err) {
+    enum { LONGEST = 18 }; /* Unicode's longest decomposition; canonical ones have at most 4 */
+    size_t capacity = 0;
+    for (size_t i = 0; i < length;) {
+        int32_t code;
+        int boundary = 0;
+        i += strata_utf8_next(&code, text + i, length - i);
+        int status = strata_grow(codes, &capacity, *count + LONGEST, sizeof **codes, err);
+        if (status) return status;
+        utf8proc_ssize_t made =
+            utf8proc_decompose_char(code, *codes + *count, LONGEST, UTF8PROC_STABLE | UTF8PROC_COMPOSE, &boundary);
+        if (made < 0 || made > LONGEST) {
+            return strata_fail(err, STRATA_ERR_INPUT, "U+%04X: %s", (unsigned)code, utf8proc_errmsg(made));
+        }
+        *count += (size_t)made;
+    }
+    return STRATA_OK;
+}
+
 int strata_nfc_append(struct strata_buffer *out, const char *text, size_t length, struct strata_error *err) {
     if (plainly_nfc(text, length)) {
         strata_buffer_append(out, text, length);
         return strata_buffer_check(out, err);
     }
     int32_t *codes = NULL;
-    size_t count = 0, capacity = 0;
-    int status = STRATA_OK;
-    for (size_t i = 0; i < length && !status;) {
-        int32_t code;
-        int boundary = 0;
-        i += strata_utf8_next(&code, text + i, length - i);
-        enum { MAX_DECOMPOSITION = 18 }; /* Unicode's longest; canonical ones have at most 4 */
-        status = strata_grow(&codes, &capacity, count + MAX_DECOMPOSITION, sizeof *codes, err);
-        if (status) break;
-        utf8proc_ssize_t made = utf8proc_decompose_char(code, codes + count, MAX_DECOMPOSITION,
-                                                        UTF8PROC_STABLE | UTF8PROC_COMPOSE, &boundary);
-        if (made < 0 || made > MAX_DECOMPOSITION) {
-            status = strata_fail(err, STRATA_ERR_INPUT, "U+%04X: %s", (unsigned)code, utf8proc_errmsg(made));
-        } else {
-            count += (size_t)made;
-        }
-    }
+    size_t count = 0;
+    int status = decompose(&codes, &count, text, length, err);
     if (!status) status = order_marks(codes, count, err);
-    if (!status) {
+    if (!status && codes) {
         utf8proc_ssize_t composed =
             utf8proc_normalize_utf32(codes, (utf8proc_ssize_t)count, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
         for (utf8proc_ssize_t i = 0; i < composed; i++) strata_utf8_append(out, codes[i]);
