@@ -139,11 +139,9 @@ static size_t bad_bf16(const uint16_t *values, size_t count) {
 struct load {
     const struct strata_weight_row *rows;
     const struct strata_tensor **tensors; /* of the rows */
-    const struct strata_weight_piece *pieces;
     const struct strata_safetensors *file;
     enum strata_weight_type type;
-    float **buffers; /* one per worker */
-    size_t *bad;     /* per piece: element of the tensor that is not finite, else SIZE_MAX */
+    size_t *bad; /* per piece: element of the tensor that is not finite, else SIZE_MAX */
 };
 
 /* Elements [first, first+count) of the tensor, whole rows of K: checked and packed. Returns the first bad element. */
@@ -167,24 +165,24 @@ static size_t load_rows(const struct load *load, const struct strata_weight_piec
     return bad == count ? SIZE_MAX : first + bad;
 }
 
-static void load_piece(void *context, size_t index, size_t worker) {
+static void load_piece(void *context, const struct strata_weight_piece *piece, size_t index, float *buffer) {
     const struct load *load = context;
-    const struct strata_weight_piece *piece = &load->pieces[index];
     const size_t chunk = strata_weight_chunk_rows(piece->K);
     load->bad[index] = SIZE_MAX;
     for (size_t done = 0; done < piece->rows; done += chunk) {
         size_t rows = piece->rows - done < chunk ? piece->rows - done : chunk;
-        size_t bad = load_rows(load, piece, piece->first + done, rows, load->buffers[worker]);
+        size_t bad = load_rows(load, piece, piece->first + done, rows, buffer);
         if (bad < load->bad[index]) load->bad[index] = bad;
     }
     strata_safetensors_release_part(load->file, load->tensors[piece->index], piece->first * piece->K,
                                     piece->rows * piece->K);
 }
 
-static int report_bad(const struct load *load, size_t pieces, struct strata_error *err) {
-    for (size_t i = 0; i < pieces; i++) {
+static int report_bad(const struct load *load, const struct strata_weight_piece *pieces, size_t count,
+                      struct strata_error *err) {
+    for (size_t i = 0; i < count; i++) {
         if (load->bad[i] == SIZE_MAX) continue;
-        const struct strata_tensor *tensor = load->tensors[load->pieces[i].index];
+        const struct strata_tensor *tensor = load->tensors[pieces[i].index];
         float value = 0;
         (void)strata_tensor_floats(&value, tensor, load->bad[i], 1, NULL);
         strata_fail(err, STRATA_ERR_NUMERIC, "tensor '%.200s': element %zu is %g%s", tensor->name, load->bad[i],
@@ -194,21 +192,15 @@ static int report_bad(const struct load *load, size_t pieces, struct strata_erro
     return STRATA_OK;
 }
 
-static int load_pieces(struct load *load, const struct strata_weight_piece *pieces, size_t count,
-                       struct strata_threads *threads, struct strata_error *err) {
-    const size_t workers = strata_threads_count(threads);
-    int code = strata_alloc(&load->buffers, workers, sizeof *load->buffers, err);
+static int load_pieces(struct load *load, size_t row_count, struct strata_threads *threads, struct strata_error *err) {
+    struct strata_weight_piece *pieces;
+    size_t count;
+    int code = strata_weight_pieces(&pieces, &count, load->rows, row_count, err);
     if (!code) code = strata_alloc(&load->bad, count, sizeof *load->bad, err);
-    for (size_t i = 0; !code && i < workers; i++)
-        code = strata_alloc_aligned(&load->buffers[i], strata_weight_chunk_floats(pieces, count), sizeof(float), err);
-    if (!code) {
-        load->pieces = pieces;
-        strata_threads_run(threads, count, load_piece, load);
-        code = report_bad(load, count, err);
-    }
-    for (size_t i = 0; load->buffers && i < workers; i++) free(load->buffers[i]);
-    free(load->buffers);
+    if (!code) code = strata_weight_pieces_run(pieces, count, load_piece, load, threads, err);
+    if (!code) code = report_bad(load, pieces, count, err);
     free(load->bad);
+    free(pieces);
     return code;
 }
 
@@ -216,9 +208,8 @@ int strata_weights_load_threads(struct strata_weights *out, const struct strata_
                                 const struct strata_safetensors *file, enum strata_weight_type type,
                                 struct strata_threads *threads, struct strata_error *err) {
     struct strata_weight_row *rows = NULL;
-    struct strata_weight_piece *pieces = NULL;
     const struct strata_tensor **tensors = NULL;
-    size_t row_count = 0, piece_count = 0;
+    size_t row_count = 0;
     *out = (struct strata_weights){0};
     /* Names and shapes are checked before the memory is taken: a config that does not fit its file fails at once. */
     int code = strata_weights_table(&rows, &row_count, config, NULL, err);
@@ -228,12 +219,10 @@ int strata_weights_load_threads(struct strata_weights *out, const struct strata_
     rows = NULL;
     if (!code) code = strata_weights_create(out, config, type, err);
     if (!code) code = strata_weights_table(&rows, &row_count, config, out, err);
-    if (!code) code = strata_weight_pieces(&pieces, &piece_count, rows, row_count, err);
     if (!code) {
         struct load load = {.rows = rows, .tensors = tensors, .file = file, .type = type};
-        code = load_pieces(&load, pieces, piece_count, threads, err);
+        code = load_pieces(&load, row_count, threads, err);
     }
-    free(pieces);
     free(rows);
     free(tensors);
     if (code) strata_weights_free(out, config);

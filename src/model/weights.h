@@ -70,6 +70,9 @@ void strata_weights_free(struct strata_weights *weights, const struct strata_mod
  * naming or file layout. */
 int strata_weights_identity(char out[33], const struct strata_weights *weights,
                             const struct strata_model_config *config, struct strata_error *err);
+int strata_weights_identity_threads(char out[33], const struct strata_weights *weights,
+                                    const struct strata_model_config *config, struct strata_threads *threads,
+                                    struct strata_error *err);
 
 /* One row of the table. */
 enum strata_weight_group { STRATA_GROUP_LANGUAGE, STRATA_GROUP_MERGER, STRATA_GROUP_VISION };

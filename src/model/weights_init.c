@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/elementary.h"
-#include "base/memory.h"
 #include "base/random.h"
 #include "model/weights_pieces.h"
 
@@ -35,16 +34,14 @@ static void normals(float *out, const struct strata_random *random, double devia
 
 struct fill {
     const struct strata_weight_row *rows;
-    const struct strata_weight_piece *pieces;
-    float **buffers; /* one per worker */
     double deviation;
     uint64_t seed;
 };
 
-static void fill_piece(void *context, size_t index, size_t worker) {
+static void fill_piece(void *context, const struct strata_weight_piece *piece, size_t index, float *buffer) {
     const struct fill *fill = context;
-    const struct strata_weight_piece *piece = &fill->pieces[index];
     const struct strata_weight_row *row = &fill->rows[piece->index];
+    (void)index;
     if (!row->matrix) {
         float value = strstr(row->name, "bias") ? 0.0f : 1.0f;
         for (size_t i = 0; i < piece->K; i++) row->vector[i] = value;
@@ -54,8 +51,8 @@ static void fill_piece(void *context, size_t index, size_t worker) {
     const size_t chunk = strata_weight_chunk_rows(piece->K);
     for (size_t done = 0; done < piece->rows; done += chunk) {
         size_t rows = piece->rows - done < chunk ? piece->rows - done : chunk, first = piece->first + done;
-        normals(fill->buffers[worker], &random, fill->deviation, (uint64_t)first * piece->K, rows * piece->K);
-        strata_matrix_set_rows(row->matrix, row->first_row + first, rows, fill->buffers[worker]);
+        normals(buffer, &random, fill->deviation, (uint64_t)first * piece->K, rows * piece->K);
+        strata_matrix_set_rows(row->matrix, row->first_row + first, rows, buffer);
     }
 }
 
@@ -66,24 +63,14 @@ int strata_weights_init_threads(struct strata_weights *out, const struct strata_
     struct strata_weight_piece *pieces = NULL;
     struct fill fill = {.deviation = standard_deviation, .seed = seed};
     size_t row_count = 0, piece_count = 0;
-    const size_t workers = strata_threads_count(threads);
     *out = (struct strata_weights){0};
     if (!(standard_deviation > 0 && standard_deviation < 1e6))
         return strata_fail(err, STRATA_ERR_USAGE, "a standard deviation of %g", standard_deviation);
     int code = strata_weights_create(out, config, type, err);
     if (!code) code = strata_weights_table(&rows, &row_count, config, out, err);
     if (!code) code = strata_weight_pieces(&pieces, &piece_count, rows, row_count, err);
-    if (!code) code = strata_alloc(&fill.buffers, workers, sizeof *fill.buffers, err);
-    for (size_t i = 0; !code && i < workers; i++)
-        code =
-            strata_alloc_aligned(&fill.buffers[i], strata_weight_chunk_floats(pieces, piece_count), sizeof(float), err);
-    if (!code) {
-        fill.rows = rows;
-        fill.pieces = pieces;
-        strata_threads_run(threads, piece_count, fill_piece, &fill);
-    }
-    for (size_t i = 0; fill.buffers && i < workers; i++) free(fill.buffers[i]);
-    free(fill.buffers);
+    fill.rows = rows;
+    if (!code) code = strata_weight_pieces_run(pieces, piece_count, fill_piece, &fill, threads, err);
     free(pieces);
     free(rows);
     if (code) strata_weights_free(out, config);

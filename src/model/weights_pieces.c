@@ -1,5 +1,7 @@
 #include "model/weights_pieces.h"
 
+#include <stdlib.h>
+
 #include "base/memory.h"
 
 int strata_weight_pieces(struct strata_weight_piece **pieces, size_t *count, const struct strata_weight_row *rows,
@@ -26,11 +28,32 @@ size_t strata_weight_chunk_rows(size_t K) {
     return rows == 0 ? 1 : rows > STRATA_PANEL ? STRATA_PANEL : rows;
 }
 
-size_t strata_weight_chunk_floats(const struct strata_weight_piece *pieces, size_t count) {
-    size_t most = 0;
+struct run {
+    const struct strata_weight_piece *pieces;
+    strata_weight_task *task;
+    void *context;
+    float **buffers; /* one per worker */
+};
+
+static void run_piece(void *context, size_t index, size_t worker) {
+    const struct run *run = context;
+    run->task(run->context, &run->pieces[index], index, run->buffers[worker]);
+}
+
+int strata_weight_pieces_run(const struct strata_weight_piece *pieces, size_t count, strata_weight_task *task,
+                             void *context, struct strata_threads *threads, struct strata_error *err) {
+    struct run run = {.pieces = pieces, .task = task, .context = context};
+    const size_t workers = strata_threads_count(threads);
+    size_t floats = 0;
     for (size_t i = 0; i < count; i++) {
-        size_t floats = strata_weight_chunk_rows(pieces[i].K) * pieces[i].K;
-        if (floats > most) most = floats;
+        size_t chunk = strata_weight_chunk_rows(pieces[i].K) * pieces[i].K;
+        if (chunk > floats) floats = chunk;
     }
-    return most;
+    int code = strata_alloc(&run.buffers, workers, sizeof *run.buffers, err);
+    for (size_t i = 0; !code && i < workers; i++)
+        code = strata_alloc_aligned(&run.buffers[i], floats, sizeof(float), err);
+    if (!code) strata_threads_run(threads, count, run_piece, &run);
+    for (size_t i = 0; run.buffers && i < workers; i++) free(run.buffers[i]);
+    free(run.buffers);
+    return code;
 }

@@ -1,21 +1,26 @@
-/* Private to the weights: the table cut into pieces of rows that threads can fill independently. */
+/* Private to the weights: the table cut into pieces of rows that threads can work on independently. The cut depends on
+ * the shapes only, never on the threads. */
 #ifndef STRATA_MODEL_WEIGHTS_PIECES_H
 #define STRATA_MODEL_WEIGHTS_PIECES_H
 
 #include "base/threads.h"
 #include "model/weights.h"
 
-/* Rows [first, first+rows) of matrix tensor `index` of the table; a vector is one piece of one row. */
+#define STRATA_PIECE_ROWS 1024
+
+/* Rows [first, first+rows) of the tensor of table row `index`, K values each; a vector is one row. */
 struct strata_weight_piece {
     size_t index, first, rows, K;
 };
-/* Each piece is at most STRATA_PIECE_ROWS rows; *pieces is owned by the caller (free()). */
-#define STRATA_PIECE_ROWS 1024
+/* *pieces is owned by the caller (free()). */
 int strata_weight_pieces(struct strata_weight_piece **pieces, size_t *count, const struct strata_weight_row *rows,
                          size_t row_count, struct strata_error *err);
-/* Rows converted at a time: whole panels while they fit about a megabyte of floats, at least one row. */
+/* Rows handled at a time: whole panels while they fit about a megabyte of floats, at least one row. */
 size_t strata_weight_chunk_rows(size_t K);
-/* Floats of the largest chunk of any piece: the size of a worker's conversion buffer. */
-size_t strata_weight_chunk_floats(const struct strata_weight_piece *pieces, size_t count);
+
+/* Calls task for every piece; buffer, the worker's own, holds one chunk of floats. */
+typedef void strata_weight_task(void *context, const struct strata_weight_piece *piece, size_t index, float *buffer);
+int strata_weight_pieces_run(const struct strata_weight_piece *pieces, size_t count, strata_weight_task *task,
+                             void *context, struct strata_threads *threads, struct strata_error *err);
 
 #endif
