@@ -264,7 +264,12 @@ static void add_row(struct comparison *comparison, const struct stage *stage, co
 static int compare_stage(struct comparison *comparison, const struct stage *stage, struct strata_error *err) {
     struct difference difference;
     if (!same_shape(stage->a, stage->b)) {
-        add_row(comparison, stage, NULL, false, "SHAPES DIFFER");
+        char a[96], b[96], shapes[224];
+        strata_shape_text(a, sizeof a, stage->a->shape, stage->a->rank);
+        strata_shape_text(b, sizeof b, stage->b->shape, stage->b->rank);
+        snprintf(shapes, sizeof shapes, "SHAPES DIFFER: %s, %s", a, b);
+        comparison->compared++;
+        add_row(comparison, stage, NULL, false, shapes);
         return 0;
     }
     int status = measure(&difference, stage->a, stage->b, stage->first, stage->count, err);

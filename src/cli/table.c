@@ -20,6 +20,48 @@ const struct strata_command strata_commands[] = {
         strata_cli_verify,
     },
     {
+        "generate",
+        "QUESTION --model DIR [--image FILE]... [options]",
+        "answer one prompt",
+        "The answer appears as it is made. Images without an `<image>` mark in the question stand before it. With "
+        "--cmab, the balance between image and text is printed for each token and layer; --out writes the attention "
+        "on the first image as a PNG.",
+        "strata generate \"what shape is in the image?\" --model models/easyvqa-tiny --image a.png\n"
+        "strata generate \"what shape is in the image?\" --model models/easyvqa-tiny --image a.png --cmab --out "
+        "map.png",
+        "model",
+        1,
+        1,
+        strata_cli_generate,
+    },
+    {
+        "inspect",
+        "PATH [options]",
+        "look into a model directory, a tokenizer, a safetensors file or a run",
+        "A model directory: configuration, parameters by part, memory, tokenizer. A tokenizer.json: its size and, "
+        "with --encode or --decode, how it cuts a text. A .safetensors file: its tensors. A run directory: its "
+        "settings and counts.",
+        "strata inspect models/easyvqa-tiny\n"
+        "strata inspect models/easyvqa-tiny --encode \"what color is the circle?\"\n"
+        "strata inspect run",
+        NULL,
+        1,
+        1,
+        strata_cli_inspect,
+    },
+    {
+        "dump",
+        "QUESTION --model DIR --out FILE [--image FILE]... [options]",
+        "write every stage of one prompt's forward pass",
+        "A safetensors file: input_ids, position_ids, vision.patch_embed, vision.block.I, vision_embeds, hidden "
+        "(embeddings and the output of each layer), normed, logits. Two of them are what `strata compare` takes.",
+        "strata dump \"what shape is in the image?\" --model M --image a.png --out ours.safetensors",
+        "model out",
+        1,
+        1,
+        strata_cli_dump,
+    },
+    {
         "compare",
         "A B [options]",
         "find the first difference between two dumps, weights or runs",
@@ -32,6 +74,20 @@ const struct strata_command strata_commands[] = {
         2,
         2,
         strata_cli_compare,
+    },
+    {
+        "init",
+        "--config NAME|FILE --out DIR [options]",
+        "make a model directory with fresh weights",
+        "The shape is a preset (tiny, block, 0.5b, 3b, 7b), a config.json or a model directory. Matrices are drawn as "
+        "transformers does; equal seeds give equal files, whatever the threads. A directory that holds a model already "
+        "is never overwritten.",
+        "strata init --config tiny --tokenizer models/easyvqa-tiny --seed 1 --out fresh\n"
+        "strata init --config 0.5b --tokenizer Qwen2.5-VL-3B-Instruct --dtype bf16 --out half-billion",
+        "config out",
+        0,
+        0,
+        strata_cli_init,
     },
     {
         "doctor",

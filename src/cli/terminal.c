@@ -150,6 +150,14 @@ const char *strata_duration_text(char *out, double seconds) {
     return out;
 }
 
+const char *strata_shape_text(char *out, size_t out_size, const size_t *shape, size_t rank) {
+    size_t at = (size_t)snprintf(out, out_size, "(");
+    for (size_t d = 0; d < rank && at < out_size; d++)
+        at += (size_t)snprintf(out + at, out_size - at, "%s%zu", d ? ", " : "", shape[d]);
+    if (at < out_size) snprintf(out + at, out_size - at, ")");
+    return out;
+}
+
 int strata_finish_output(struct strata_error *err) {
     if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
     strata_fail(err, STRATA_ERR_IO, "the results could not be written: %s", strerror(errno));

@@ -38,6 +38,9 @@ const char *strata_count_text(char *out, double count);
 const char *strata_bytes_text(char *out, double bytes);
 const char *strata_duration_text(char *out, double seconds);
 
+/* A shape as "(3, 17)"; returns out. */
+const char *strata_shape_text(char *out, size_t out_size, const size_t *shape, size_t rank);
+
 /* Prints a JSON value (whose reference is taken over) as one line on stdout; NULL is out of memory. */
 int strata_print_json(json_t *value, struct strata_error *err);
 /* Flushes stdout; an error there (a full disk, a closed pipe) is STRATA_ERR_IO. */
