@@ -9,6 +9,8 @@
 #include "base/utf8.h"
 #include "model/chat.h"
 
+#define TEMPLATE_FILE_LIMIT ((size_t)16 << 20) /* the real ones have some kB */
+
 const char *strata_role_name(enum strata_role role) {
     static const char *const names[] = {"system", "user", "assistant"};
     return names[role];
@@ -173,10 +175,17 @@ int strata_chat_template_check(const char *jinja, struct strata_error *err) {
     return code;
 }
 
-/* The template under "chat_template" of a JSON file: a string, or a list of {name, template} with one "default". */
-static int template_of_json(struct strata_buffer *out, bool *found, const char *path, struct strata_error *err) {
+/* The template of one file: its text, or what a JSON file has under "chat_template": a string, or a list of
+ * {name, template} with one "default". */
+static int template_of_file(struct strata_buffer *out, bool *found, const char *path, bool json,
+                            struct strata_error *err) {
+    if (!strata_file_exists(path)) return STRATA_OK;
+    if (!json) {
+        *found = true;
+        return strata_file_read(out, path, TEMPLATE_FILE_LIMIT, err);
+    }
     json_t *root = NULL;
-    int code = strata_json_load(&root, path, (size_t)16 << 20, err);
+    int code = strata_json_load(&root, path, TEMPLATE_FILE_LIMIT, err);
     if (code) return code;
     const json_t *value = json_object_get(root, "chat_template"), *entry;
     size_t i;
@@ -188,31 +197,32 @@ static int template_of_json(struct strata_buffer *out, bool *found, const char *
         }
     }
     *found = json_is_string(value);
-    if (*found) strata_buffer_text(out, json_string_value(value));
+    if (*found) {
+        strata_buffer_text(out, json_string_value(value));
+        code = strata_buffer_check(out, err);
+    } else if (value && !json_is_null(value)) {
+        code = strata_fail(err, STRATA_ERR_UNSUPPORTED, "chat_template is neither a text nor a list with a default");
+    }
     json_decref(root);
-    return strata_buffer_check(out, err);
+    return code;
 }
 
-int strata_chat_template_load(struct strata_buffer *out, const char *directory, struct strata_error *err) {
-    static const char *const names[] = {"chat_template.jinja", "chat_template.json", "tokenizer_config.json"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char *path = strata_path_join(directory, names[i]);
-        if (!path) return strata_fail(err, STRATA_ERR_MEMORY, "no memory for a path");
+int strata_chat_template_check_model(const char *directory, struct strata_error *err) {
+    static const struct {
+        const char *name;
+        bool json;
+    } places[] = {{"chat_template.jinja", false}, {"chat_template.json", true}, {"tokenizer_config.json", true}};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        struct strata_buffer text = {0};
         bool found = false;
-        int code = STRATA_OK;
-        if (strata_file_exists(path)) {
-            if (i == 0) {
-                found = true;
-                code = strata_file_read(out, path, (size_t)16 << 20, err);
-            } else {
-                code = template_of_json(out, &found, path, err);
-            }
-        }
+        char *path = strata_path_join(directory, places[i].name);
+        int code = path ? template_of_file(&text, &found, path, places[i].json, err)
+                        : strata_fail(err, STRATA_ERR_MEMORY, "no memory for a path");
+        if (!code && found) code = strata_chat_template_check(strata_buffer_string(&text), err);
+        if (code && path) strata_fail_at_default(err, code, "%s", path);
+        strata_buffer_free(&text);
         free(path);
         if (code || found) return code;
     }
-    strata_fail(err, STRATA_ERR_INPUT, "no chat template");
-    strata_fail_at(err, STRATA_ERR_INPUT, "%s", directory);
-    return strata_fail_hint(err, STRATA_ERR_INPUT,
-                            "chat_template.jinja, chat_template.json or tokenizer_config.json should hold one");
+    return STRATA_OK;
 }

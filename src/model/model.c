@@ -4,56 +4,8 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/json.h"
 #include "model/prompt.h"
 #include "model/safetensors.h"
-
-#define CHAT_TEMPLATE_LIMIT ((size_t)1 << 22) /* bytes; the real one has about 1 kB, tokenizer_config a few kB */
-
-/* The Jinja text of a template file: chat_template.json and tokenizer_config.json hold it under "chat_template". */
-static int read_template(struct strata_buffer *out, bool *found, const char *path, bool json,
-                         struct strata_error *err) {
-    *found = false;
-    if (!strata_file_exists(path)) return 0;
-    if (!json) {
-        *found = true;
-        return strata_file_read(out, path, CHAT_TEMPLATE_LIMIT, err);
-    }
-    json_t *root;
-    const char *text = NULL;
-    int code = strata_json_load(&root, path, CHAT_TEMPLATE_LIMIT, err);
-    if (code) return code;
-    code = strata_json_string(&text, root, "chat_template", false, path, err);
-    if (!code && text) {
-        strata_buffer_text(out, text);
-        *found = true;
-    }
-    json_decref(root);
-    return code;
-}
-
-/* The three places that hold a template, in the order transformers prefers them; none at all means Qwen's own. */
-static int check_template(const char *directory, struct strata_error *err) {
-    static const struct {
-        const char *name;
-        bool json;
-    } places[] = {{"chat_template.jinja", false}, {"chat_template.json", true}, {"tokenizer_config.json", true}};
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        struct strata_buffer text = {0};
-        bool found = false;
-        char *path = strata_path_join(directory, places[i].name);
-        int code = path ? read_template(&text, &found, path, places[i].json, err)
-                        : strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
-        if (!code && found) {
-            code = strata_chat_template_check(strata_buffer_string(&text), err);
-            if (code) strata_fail_at_default(err, code, "%s", path);
-        }
-        strata_buffer_free(&text);
-        free(path);
-        if (code || found) return code;
-    }
-    return 0;
-}
 
 static int in_directory(char **path, const char *directory, const char *name, struct strata_error *err) {
     *path = strata_path_join(directory, name);
@@ -135,7 +87,7 @@ int strata_model_open(struct strata_model **out, const char *path, const struct 
         model->config.stop_count = stop_count;
     }
     if (!code) code = open_tokenizer(model, path, err);
-    if (!code) code = check_template(path, err);
+    if (!code) code = strata_chat_template_check_model(path, err);
     if (!code) code = in_directory(&processor, path, "preprocessor_config.json", err);
     if (!code) code = strata_image_processor_open(&model->processor, processor, options->max_pixels, err);
     free(processor);

@@ -60,9 +60,9 @@ int strata_chat_render(struct strata_buffer *out, const struct strata_message *m
 int strata_chat_template_check(const char *jinja, struct strata_error *err);
 /* The Jinja text that it knows, for a new model directory. */
 const char *strata_chat_template_text(void);
-/* Appends the template that transformers would use for the model in this directory: chat_template.jinja, else
- * chat_template.json, else tokenizer_config.json's; STRATA_ERR_INPUT where there is none. */
-int strata_chat_template_load(struct strata_buffer *out, const char *directory, struct strata_error *err);
+/* The same for the template that transformers would use for the model in this directory: chat_template.jinja, else
+ * chat_template.json, else tokenizer_config.json's. No template at all passes: then Qwen's is meant. */
+int strata_chat_template_check_model(const char *directory, struct strata_error *err);
 
 /* The rendered chat as tokens, the assistant header at its end. grids: one per image, in order of their "<image>"
  * marks. `merge` is the spatial merge size (2). special: ids that are -1 come from the tokenizer; others must agree

@@ -213,15 +213,12 @@ static void run_prompts(struct tally *tally, const struct strata_tokenizer *toke
                         const char *path) {
     struct strata_error error = {0};
     struct strata_model_config config;
-    struct strata_buffer template = {0};
     json_t *cases = NULL;
-    if (strata_chat_template_load(&template, directory, &error) ||
-        strata_chat_template_check(strata_buffer_string(&template), &error)) {
+    if (strata_chat_template_check_model(directory, &error)) {
         fail_error(tally, directory, &error);
     } else {
         tally->passed++;
     }
-    strata_buffer_free(&template);
     if (strata_json_load(&cases, path, 0, &error) || strata_model_config_open(&config, directory, &error)) {
         fail_error(tally, path, &error);
     } else {

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/random.h"
 #include "model/prompt.h"
 #include "model/prompt_cases.h"
 #include "model/safetensors.h"
@@ -152,6 +153,67 @@ static void test_segments_and_positions(void **state) {
     strata_prompt_free(&prompt);
 }
 
+/* Tokenising part by part gives what tokenising the whole rendered text gives, whatever stands at the seams. Each image
+ * is one token, so that the rendered text is the prompt's. */
+static void test_parts_against_whole(void **state) {
+    static const char *const fragments[] = {"\n",
+                                            " ",
+                                            "  \n",
+                                            "a",
+                                            "'s",
+                                            "e\xCC\x81",
+                                            "\xCC\x81",
+                                            "\xCC\xB8",
+                                            "<|im_end|>",
+                                            "<|im_start|>",
+                                            "<image>",
+                                            "<image>",
+                                            "\xE4\xBD\xA0",
+                                            "1 2",
+                                            "<",
+                                            "|",
+                                            ">",
+                                            "\r",
+                                            "\xE3\x80\x80",
+                                            "<|im_end"};
+    const size_t fragment_count = sizeof fragments / sizeof *fragments;
+    for (uint32_t round = 0; round < 2000; round++) {
+        struct strata_random random = strata_random_make(2, "parts", STRATA_PURPOSE_TEST, round, 0);
+        uint64_t draw = 0;
+        struct strata_message messages[3];
+        struct strata_grid grids[64];
+        size_t count = 1 + (size_t)strata_random_below(&random, draw++, 3), images = 0;
+        struct strata_buffer texts[3] = {{0}}, whole = {0};
+        for (size_t i = 0; i < count; i++) {
+            enum strata_role role = (enum strata_role)strata_random_below(&random, draw++, 3);
+            for (uint64_t left = strata_random_below(&random, draw++, 8); left > 0; left--) {
+                const char *fragment = fragments[strata_random_below(&random, draw++, fragment_count)];
+                strata_buffer_text(&texts[i], fragment);
+                if (strcmp(fragment, "<image>") == 0 && role != STRATA_ROLE_ASSISTANT) {
+                    grids[images++] = (struct strata_grid){2, 2};
+                }
+            }
+            if (!texts[i].data) strata_buffer_append(&texts[i], "x", 1);
+            messages[i] = (struct strata_message){role, texts[i].data};
+        }
+        struct strata_prompt prompt;
+        struct strata_tokens tokens = {0};
+        struct strata_error error = {0};
+        if (strata_prompt_build(&prompt, *state, &ids_of_config, messages, count, grids, images, 2, 0, &error)) {
+            fail_msg("round %u: %s", round, error.what);
+        }
+        assert_int_equal(strata_chat_render(&whole, messages, count, true, &error), 0);
+        assert_int_equal(strata_tokenizer_encode(*state, &tokens, whole.data, whole.length, &error), 0);
+        if (tokens.count != prompt.T || memcmp(tokens.ids, prompt.ids, prompt.T * sizeof *prompt.ids) != 0) {
+            fail_msg("round %u: %s", round, whole.data);
+        }
+        strata_tokens_free(&tokens);
+        strata_prompt_free(&prompt);
+        strata_buffer_free(&whole);
+        for (size_t i = 0; i < count; i++) strata_buffer_free(&texts[i]);
+    }
+}
+
 static void check_error(const struct strata_tokenizer *tokenizer, const char *text, size_t images,
                         const struct strata_grid *grids, size_t context, const char *what) {
     struct strata_message message = {STRATA_ROLE_USER, strata_strdup(text)};
@@ -268,11 +330,12 @@ static void test_golden_positions(void **state) {
 
 static void test_template(void **state) {
     (void)state;
-    struct strata_buffer known = {0};
     struct strata_error error = {0};
-    if (strata_chat_template_load(&known, "tests/data/model/qwen-tiny", &error)) fail_msg("%s", error.what);
-    if (strata_chat_template_check(known.data, &error)) fail_msg("%s", error.what);
-    assert_int_equal(strata_chat_template_load(&known, "tests/data", &error), STRATA_ERR_INPUT);
+    json_t *root;
+    if (strata_json_load(&root, DATA "chat_template.json", 0, &error)) fail_msg("%s", error.what);
+    const char *known = json_string_value(json_object_get(root, "chat_template"));
+    assert_non_null(known);
+    if (strata_chat_template_check(known, &error)) fail_msg("%s", error.what);
     /* What Jinja does not care about. */
     const char *const same[][2] = {{"{% for message in messages %}", "{%for  message\n in messages%}"},
                                    {"{{ message['role'] }}", "{{message[\"role\"]}}"},
@@ -298,10 +361,10 @@ static void test_template(void **state) {
     const size_t same_count = sizeof same / sizeof *same, count = same_count + sizeof other / sizeof *other;
     for (size_t i = 0; i < count; i++) {
         const char *const *edit = i < same_count ? same[i] : other[i - same_count];
-        char *at = strstr(known.data, edit[0]);
+        const char *at = strstr(known, edit[0]);
         struct strata_buffer edited = {0};
         assert_non_null(at);
-        strata_buffer_append(&edited, known.data, (size_t)(at - known.data));
+        strata_buffer_append(&edited, known, (size_t)(at - known));
         strata_buffer_text(&edited, edit[1]);
         strata_buffer_text(&edited, at + strlen(edit[0]));
         int wanted = i < same_count ? 0 : STRATA_ERR_UNSUPPORTED;
@@ -309,14 +372,51 @@ static void test_template(void **state) {
         strata_buffer_free(&edited);
     }
     assert_int_equal(strata_chat_template_check("", &error), STRATA_ERR_UNSUPPORTED);
-    strata_buffer_free(&known);
+    json_decref(root);
+}
+
+/* Where a model's template is found, and that it is checked there. */
+static void test_template_files(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *text, *where; /* where NULL: passes */
+    } steps[] = {
+        {"tokenizer_config.json", "{\"chat_template\":null}", NULL},
+        {"tokenizer_config.json", "{\"chat_template\":\"A\"}", "tokenizer_config.json"},
+        {"tokenizer_config.json", "{\"chat_template\":[{\"name\":\"default\",\"template\":\"B\"}]}",
+         "tokenizer_config"},
+        {"chat_template.json", "{\"chat_template\":7}", "chat_template.json"},
+        {"chat_template.json", "{", "chat_template.json"},
+        {"chat_template.jinja", "C", "chat_template.jinja"},
+    };
+    void *directory;
+    struct strata_error error = {0};
+    assert_int_equal(strata_chat_template_check_model("tests/data/model/qwen-tiny", &error), 0);
+    assert_int_equal(temporary_setup(&directory), 0);
+    assert_int_equal(strata_chat_template_check_model(directory, &error), 0); /* none */
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        char path[512];
+        temporary_path(path, sizeof path, directory, steps[i].name);
+        assert_int_equal(strata_file_write(path, steps[i].text, strlen(steps[i].text), NULL), 0);
+        int code = strata_chat_template_check_model(directory, &error);
+        if (!steps[i].where)
+            assert_int_equal(code, 0);
+        else if (!code || !strstr(error.where, steps[i].where))
+            fail_msg("step %zu: %d, %s", i, code, error.where);
+    }
+    temporary_teardown(&directory);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),         cmocka_unit_test(test_golden_positions),
-        cmocka_unit_test(test_prompt_errors),  cmocka_unit_test(test_segments_and_positions),
-        cmocka_unit_test(test_rope_positions), cmocka_unit_test(test_template),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_golden_positions),
+        cmocka_unit_test(test_prompt_errors),
+        cmocka_unit_test(test_segments_and_positions),
+        cmocka_unit_test(test_rope_positions),
+        cmocka_unit_test(test_template),
+        cmocka_unit_test(test_parts_against_whole),
+        cmocka_unit_test(test_template_files),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
