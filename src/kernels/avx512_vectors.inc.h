@@ -3,6 +3,7 @@
 
 #define VECTOR         __m512
 #define VECTOR_FLOATS  16
+#define V_REGISTER     "v"
 #define V_ZERO()       _mm512_setzero_ps()
 #define V_SET(x)       _mm512_set1_ps(x)
 #define V_LOAD(p)      _mm512_loadu_ps(p)

@@ -42,6 +42,8 @@ struct strata_compute {
     struct strata_threads *threads; /* not owned; NULL: the caller's thread only */
     void **scratch;                 /* one block of scratch_bytes per worker, owned */
     size_t scratch_bytes, workers;
+    void *shared; /* shared_bytes for all of them: the rounded rows of one linear layer, owned */
+    size_t shared_bytes;
 };
 int strata_compute_create(struct strata_compute *out, const struct strata_level *level, enum strata_compute_type type,
                           struct strata_threads *threads, struct strata_error *err);

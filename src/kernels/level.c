@@ -6,6 +6,7 @@
 #include "kernels/level.h"
 
 #define SCRATCH_BYTES ((size_t)1 << 20) /* a worker's share of a core's L2 */
+#define SHARED_BYTES  ((size_t)8 << 20) /* a call with more rows takes them in parts of this size */
 
 /* Best first. */
 static const struct strata_level *const levels[] = {
@@ -57,11 +58,13 @@ bool strata_level_available(const char *isa) {
 
 int strata_compute_create(struct strata_compute *out, const struct strata_level *level, enum strata_compute_type type,
                           struct strata_threads *threads, struct strata_error *err) {
-    *out = (struct strata_compute){.level = level, .type = type, .threads = threads, .scratch_bytes = SCRATCH_BYTES};
+    *out = (struct strata_compute){
+        .level = level, .type = type, .threads = threads, .scratch_bytes = SCRATCH_BYTES, .shared_bytes = SHARED_BYTES};
     const size_t workers = strata_threads_count(threads);
     int status = strata_alloc(&out->scratch, workers, sizeof *out->scratch, err);
     for (; status == STRATA_OK && out->workers < workers; out->workers += status == STRATA_OK)
         status = strata_alloc_aligned(&out->scratch[out->workers], 1, SCRATCH_BYTES, err);
+    if (status == STRATA_OK) status = strata_alloc_aligned(&out->shared, 1, SHARED_BYTES, err);
     if (status != STRATA_OK) strata_compute_free(out);
     return status;
 }
@@ -69,5 +72,6 @@ int strata_compute_create(struct strata_compute *out, const struct strata_level 
 void strata_compute_free(struct strata_compute *compute) {
     for (size_t i = 0; compute->scratch && i < compute->workers; i++) free(compute->scratch[i]);
     free(compute->scratch);
+    free(compute->shared);
     *compute = (struct strata_compute){0};
 }

@@ -58,6 +58,11 @@ struct strata_level {
     void (*gelu)(float *out, const float *x, size_t count);
     void (*rope_row)(float *x, const float *cosines, const float *sines, size_t H, size_t D);
     float (*logsumexp_row)(const float *x, size_t V);
+
+    /* For peak.c: multiply-adds in registers, `turns` times; gives the floating point operations. spin_bf16 may be
+     * NULL. *sink takes the result. */
+    double (*spin_f32)(float *sink, size_t turns);
+    double (*spin_bf16)(float *sink, size_t turns);
 };
 
 extern const struct strata_level strata_level_plain;

@@ -3,6 +3,7 @@
 
 #define VECTOR         __m256
 #define VECTOR_FLOATS  8
+#define V_REGISTER     "x"
 #define V_ZERO()       _mm256_setzero_ps()
 #define V_SET(x)       _mm256_set1_ps(x)
 #define V_LOAD(p)      _mm256_loadu_ps(p)

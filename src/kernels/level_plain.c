@@ -42,6 +42,15 @@ static void round_rows(void *out, size_t out_stride, const float *x, size_t x_st
             ((float *)out)[r * out_stride + k] = strata_bf16_widen(strata_bf16_round(x[r * x_stride + k]));
 }
 
+static double spin_f32(float *sink, size_t turns) {
+    lanes sums[4] = {lanes_set(1.0f), lanes_set(2.0f), lanes_set(3.0f), lanes_set(4.0f)};
+    const lanes factor = lanes_set(0.5f);
+    for (size_t i = 0; i < turns; i++)
+        for (int j = 0; j < 4; j++) sums[j] = sums[j] * factor + factor;
+    *sink += lanes_sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
+    return (double)turns * 4.0 * 2.0 * LANES;
+}
+
 const struct strata_level strata_level_plain = {
     .name = "plain",
     .tile_f32 = tile_f32,
@@ -57,4 +66,5 @@ const struct strata_level strata_level_plain = {
     .gelu = gelu,
     .rope_row = rope_row,
     .logsumexp_row = logsumexp_row,
+    .spin_f32 = spin_f32,
 };

@@ -14,4 +14,8 @@ const struct strata_level LEVEL_SYMBOL = {
     .gelu = gelu,
     .rope_row = rope_row,
     .logsumexp_row = logsumexp_row,
+    .spin_f32 = spin_f32,
+#ifdef VDP
+    .spin_bf16 = spin_bf16,
+#endif
 };

@@ -6,6 +6,8 @@
 #include "base/memory.h"
 #include "kernels/kernels.h"
 
+#define MOST_INPUTS ((size_t)1 << 20) /* a rounded row must fit strata_compute.shared */
+
 static size_t panel_values(const struct strata_matrix *matrix) {
     const size_t K = matrix->type == STRATA_WEIGHT_BF16 ? matrix->K + matrix->K % 2 : matrix->K;
     return K * STRATA_PANEL;
@@ -22,6 +24,8 @@ int strata_matrix_create(struct strata_matrix *out, enum strata_weight_type type
     *out = (struct strata_matrix){.type = type, .N = N, .K = K};
     if (type != STRATA_WEIGHT_F32 && type != STRATA_WEIGHT_BF16)
         return strata_fail(err, STRATA_ERR_UNSUPPORTED, "weights of type %d are not implemented", (int)type);
+    if (K > MOST_INPUTS)
+        return strata_fail(err, STRATA_ERR_UNSUPPORTED, "a matrix of %zu inputs: the most is %zu", K, MOST_INPUTS);
     const size_t value = type == STRATA_WEIGHT_BF16 ? sizeof(uint16_t) : sizeof(float);
     const size_t panels = N / STRATA_PANEL + (N % STRATA_PANEL != 0);
     size_t bytes;

@@ -1,5 +1,5 @@
 /* The matrix tiles, included by every level with vector fused multiply-adds. The level defines before:
- *   VECTOR, VECTOR_FLOATS          its register and how many floats that is
+ *   VECTOR, VECTOR_FLOATS          its register and how many floats that is; V_REGISTER, its asm constraint
  *   V_ZERO() V_SET(x) V_LOAD(p) V_STORE(p, v) V_ADD(a, b) V_FMA(a, b, c)
  *   PAIRS_EVEN(p), PAIRS_ODD(p)    the even / odd k of VECTOR_FLOATS bf16 pairs, widened
  *   VECTORS_1 … VECTORS_6          registers side by side in a tile of that many rows: rows x vectors accumulators, the
@@ -173,3 +173,42 @@ static void tile_bf16(const struct strata_tile *tile) {
     tile_all(tile, rows_bf16);
 }
 #endif
+
+/* Twelve sums cover the latency of two instructions a cycle. */
+// clang-format off
+#define SPIN_SUMS(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11)
+/* Opaque starts, or the compiler sees that all sums are the same one. */
+#define SPIN_DECLARE(i) VECTOR s##i = V_ZERO(); __asm__ volatile("" : "+" V_REGISTER (s##i));
+#define SPIN_FMA(i) s##i = V_FMA(a, b, s##i);
+#define SPIN_JOIN(i) total = V_ADD(total, s##i);
+#define SPIN_END                                                                                                       \
+    VECTOR total = V_ZERO();                                                                                           \
+    float sum[VECTOR_FLOATS];                                                                                          \
+    SPIN_SUMS(SPIN_JOIN)                                                                                               \
+    V_STORE(sum, total);                                                                                               \
+    *sink += sum[0];
+static double spin_f32(float *sink, size_t turns) {
+    VECTOR a = V_SET(0.5f), b = V_SET(0.25f);
+    SPIN_SUMS(SPIN_DECLARE)
+    for (size_t i = 0; i < turns; i++) {
+        __asm__ volatile("" : "+" V_REGISTER (a), "+" V_REGISTER (b)); /* or the compiler multiplies once */
+        SPIN_SUMS(SPIN_FMA)
+    }
+    SPIN_END
+    return (double)turns * 12.0 * 2.0 * VECTOR_FLOATS;
+}
+#ifdef VDP
+#define SPIN_VDP(i) s##i = VDP(s##i, a, b);
+static double spin_bf16(float *sink, size_t turns) {
+    const uint16_t half[2] = {0x3f00, 0x3f00};
+    PAIR_VECTOR a = PAIR_SET(half), b = a;
+    SPIN_SUMS(SPIN_DECLARE)
+    for (size_t i = 0; i < turns; i++) {
+        __asm__ volatile("" : "+" V_REGISTER (a), "+" V_REGISTER (b));
+        SPIN_SUMS(SPIN_VDP)
+    }
+    SPIN_END
+    return (double)turns * 12.0 * 4.0 * VECTOR_FLOATS;
+}
+#endif
+// clang-format on

@@ -67,6 +67,16 @@ static void check_invariance(const struct strata_compute *compute, void *context
             strata_linear_forward(compute, out, stride, x, x_stride, &matrix, bias, M, false);
             assert_same_bits(out, one, M * stride);
         }
+        /* less memory for rounded rows: more parts */
+        struct strata_compute narrow = *compute;
+        narrow.shared_bytes = (size_t)1 << 18;
+        narrow.scratch_bytes = (size_t)1 << 15;
+        for (size_t M = 9; M <= 317; M += 308) {
+            out[M * stride] = NAN;
+            strata_linear_forward(&narrow, out, stride, x, x_stride, &matrix, bias, M, false);
+            assert_same_bits(out, one, M * stride);
+            assert_true(isnan(out[M * stride])); /* the row behind is not touched */
+        }
         float **kept = &expected[2 * (int)compute->type + type];
         if (strata_threads_count(compute->threads) == 2) assert_same_bits(one, *kept, most * stride);
         free(*kept);
@@ -109,9 +119,10 @@ static void test_matrix_errors(void **state) {
     (void)state;
     struct strata_matrix matrix;
     struct strata_error err;
-    assert_int_equal(strata_matrix_create(&matrix, STRATA_WEIGHT_F32, SIZE_MAX / 2, 1024, &err), STRATA_ERR_MEMORY);
+    assert_int_equal(strata_matrix_create(&matrix, STRATA_WEIGHT_F32, SIZE_MAX / 1024, 1024, &err), STRATA_ERR_MEMORY);
     assert_null(matrix.panels);
-    assert_int_equal(strata_matrix_create(&matrix, STRATA_WEIGHT_BF16, 64, SIZE_MAX, &err), STRATA_ERR_MEMORY);
+    assert_int_equal(strata_matrix_create(&matrix, STRATA_WEIGHT_BF16, SIZE_MAX, 64, &err), STRATA_ERR_MEMORY);
+    assert_int_equal(strata_matrix_create(&matrix, STRATA_WEIGHT_BF16, 64, SIZE_MAX, &err), STRATA_ERR_UNSUPPORTED);
 }
 
 int main(void) {
