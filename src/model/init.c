@@ -139,7 +139,7 @@ static int write_tokenizer(const char *directory, const char *tokenizer_path, st
 
 /* Qwen2.5-VL's published processor: 4 to 16,384 image tokens. */
 static json_t *processor_object(const struct strata_vision_config *vision) {
-    const json_int_t side = (json_int_t)(vision->patch_size * vision->merge_size);
+    const json_int_t side = (json_int_t)vision->patch_size * (json_int_t)vision->merge_size;
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:[f, f, f], s:[f, f, f], s:s, s:s}", "min_pixels", 4 * side * side,
                      "max_pixels", 16384 * side * side, "patch_size", (json_int_t)vision->patch_size,
                      "temporal_patch_size", (json_int_t)vision->temporal_patch_size, "merge_size",

@@ -23,12 +23,17 @@ struct shard {
     json_t *header;    /* owns the tensors' names */
 };
 
+struct entry {
+    const char *name;
+    const struct strata_tensor *tensor;
+};
+
 struct strata_safetensors {
     struct shard *shards;
     size_t shard_count;
     struct strata_tensor *tensors; /* shards in order of their names, in each by position */
     size_t count, capacity;
-    const struct strata_tensor **by_name; /* sorted */
+    struct entry *by_name; /* sorted */
 };
 
 static size_t position(const struct shard *shard, const struct strata_tensor *tensor) {
@@ -195,18 +200,19 @@ static int read_shard(struct strata_safetensors *file, size_t index, struct stra
 }
 
 static int compare_names(const void *left, const void *right) {
-    const struct strata_tensor *const *a = left, *const *b = right;
-    return strcmp((*a)->name, (*b)->name);
+    const struct entry *a = left, *b = right;
+    return strcmp(a->name, b->name);
 }
 
 /* Names are unique within a shard because the JSON reader refuses duplicate keys; over the shards here. */
 static int index_names(struct strata_safetensors *file, struct strata_error *err) {
     int code = strata_alloc(&file->by_name, file->count, sizeof *file->by_name, err);
     if (code) return code;
-    for (size_t i = 0; i < file->count; i++) file->by_name[i] = &file->tensors[i];
+    for (size_t i = 0; i < file->count; i++)
+        file->by_name[i] = (struct entry){.name = file->tensors[i].name, .tensor = &file->tensors[i]};
     qsort(file->by_name, file->count, sizeof *file->by_name, compare_names);
     for (size_t i = 1; i < file->count; i++) {
-        const struct strata_tensor *a = file->by_name[i - 1], *b = file->by_name[i];
+        const struct strata_tensor *a = file->by_name[i - 1].tensor, *b = file->by_name[i].tensor;
         if (strcmp(a->name, b->name) == 0)
             return strata_fail(err, STRATA_ERR_INPUT, "tensor '%.200s' is in both '%.100s' and '%.100s'", a->name,
                                file->shards[a->file].name, file->shards[b->file].name);
@@ -416,10 +422,9 @@ const struct strata_tensor *strata_safetensors_at(const struct strata_safetensor
 }
 
 const struct strata_tensor *strata_safetensors_find(const struct strata_safetensors *file, const char *name) {
-    const struct strata_tensor key = {.name = name}, *pointer = &key;
-    const struct strata_tensor **found =
-        bsearch(&pointer, file->by_name, file->count, sizeof *file->by_name, compare_names);
-    return found ? *found : NULL;
+    const struct entry key = {.name = name};
+    const struct entry *found = bsearch(&key, file->by_name, file->count, sizeof *file->by_name, compare_names);
+    return found ? found->tensor : NULL;
 }
 
 const char *strata_safetensors_path(const struct strata_safetensors *file, const struct strata_tensor *tensor) {

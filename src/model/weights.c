@@ -102,7 +102,7 @@ static int find_tensors(const struct strata_tensor **found, const struct strata_
         if (strcmp(rows[i].name, "model.embed_tokens.weight") == 0) embedding = found[i];
     }
     const struct strata_tensor *head = config->text.tied ? strata_safetensors_find(file, "lm_head.weight") : NULL;
-    if (head) {
+    if (head && embedding) {
         int code = check_tied_head(head, embedding, file, err);
         if (code) return strata_fail_at(err, code, "%s", strata_safetensors_path(file, head));
         found[used++] = head;
@@ -213,7 +213,8 @@ int strata_weights_load_threads(struct strata_weights *out, const struct strata_
     *out = (struct strata_weights){0};
     /* Names and shapes are checked before the memory is taken: a config that does not fit its file fails at once. */
     int code = strata_weights_table(&rows, &row_count, config, NULL, err);
-    if (!code) code = strata_alloc(&tensors, row_count + 1, sizeof *tensors, err);
+    if (!code)
+        code = strata_alloc(&tensors, row_count + 1, sizeof *tensors, err); /* NOLINT(bugprone-sizeof-expression) */
     if (!code) code = find_tensors(tensors, rows, row_count, config, file, err);
     free(rows);
     rows = NULL;

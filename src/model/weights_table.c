@@ -1,6 +1,5 @@
 /* The one description of Qwen2.5-VL's tensors: every name, shape and place. Names and order: transformers'
  * Qwen2_5_VLForConditionalGeneration as published on the hub (vision tower, language model, head). */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +13,8 @@ struct builder {
     struct strata_weight_row *rows;
     size_t count;
     enum strata_weight_group group;
-    bool placed; /* pointers into real weights, not into a stand-in */
+    bool placed;     /* pointers into real weights, not into a stand-in */
+    char prefix[48]; /* of the names of the block or layer at hand */
 };
 
 /* Hugging Face Trainer's rule (get_decay_parameter_names), by name. `norm1`, `norm2` and `ln_q` escape its patterns and
@@ -23,21 +23,17 @@ static bool decays(const char *name) {
     return !strstr(name, "bias") && !strstr(name, "layernorm") && !strstr(name, ".norm.");
 }
 
-static struct strata_weight_row *add_row(struct builder *builder, const char *format, va_list arguments) {
+static struct strata_weight_row *add_row(struct builder *builder, const char *name) {
     struct strata_weight_row *row = &builder->rows[builder->count++];
     *row = (struct strata_weight_row){.group = builder->group};
-    vsnprintf(row->name, sizeof row->name, format, arguments);
+    snprintf(row->name, sizeof row->name, "%s%s", builder->prefix, name);
     row->decay = decays(row->name);
     return row;
 }
 
-STRATA_PRINTF(5, 6)
 static struct strata_weight_row *add_matrix(struct builder *builder, struct strata_matrix *matrix, size_t first_row,
-                                            const size_t shape[2], const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    struct strata_weight_row *row = add_row(builder, format, arguments);
-    va_end(arguments);
+                                            const size_t shape[2], const char *name) {
+    struct strata_weight_row *row = add_row(builder, name);
     row->rank = 2;
     row->shape[0] = shape[0];
     row->shape[1] = shape[1];
@@ -46,12 +42,8 @@ static struct strata_weight_row *add_matrix(struct builder *builder, struct stra
     return row;
 }
 
-STRATA_PRINTF(5, 6)
-static void add_vector(struct builder *builder, float *vector, size_t first, size_t count, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    struct strata_weight_row *row = add_row(builder, format, arguments);
-    va_end(arguments);
+static void add_vector(struct builder *builder, float *vector, size_t first, size_t count, const char *name) {
+    struct strata_weight_row *row = add_row(builder, name);
     row->rank = 1;
     row->shape[0] = count;
     row->vector = builder->placed ? vector + first : NULL;
@@ -62,18 +54,19 @@ static void add_vector(struct builder *builder, float *vector, size_t first, siz
 static void add_block(struct builder *builder, struct strata_vision_block *block,
                       const struct strata_vision_config *config, size_t i) {
     const size_t E = config->hidden, F = config->intermediate;
-    add_vector(builder, block->norm1, 0, E, "visual.blocks.%zu.norm1.weight", i);
-    add_vector(builder, block->norm2, 0, E, "visual.blocks.%zu.norm2.weight", i);
-    add_matrix(builder, &block->query_key_value, 0, SHAPE(3 * E, E), "visual.blocks.%zu.attn.qkv.weight", i);
-    add_vector(builder, block->query_key_value_bias, 0, 3 * E, "visual.blocks.%zu.attn.qkv.bias", i);
-    add_matrix(builder, &block->output, 0, SHAPE(E, E), "visual.blocks.%zu.attn.proj.weight", i);
-    add_vector(builder, block->output_bias, 0, E, "visual.blocks.%zu.attn.proj.bias", i);
-    add_matrix(builder, &block->gate_up, 0, SHAPE(F, E), "visual.blocks.%zu.mlp.gate_proj.weight", i);
-    add_vector(builder, block->gate_up_bias, 0, F, "visual.blocks.%zu.mlp.gate_proj.bias", i);
-    add_matrix(builder, &block->gate_up, F, SHAPE(F, E), "visual.blocks.%zu.mlp.up_proj.weight", i);
-    add_vector(builder, block->gate_up_bias, F, F, "visual.blocks.%zu.mlp.up_proj.bias", i);
-    add_matrix(builder, &block->down, 0, SHAPE(E, F), "visual.blocks.%zu.mlp.down_proj.weight", i);
-    add_vector(builder, block->down_bias, 0, E, "visual.blocks.%zu.mlp.down_proj.bias", i);
+    snprintf(builder->prefix, sizeof builder->prefix, "visual.blocks.%zu.", i);
+    add_vector(builder, block->norm1, 0, E, "norm1.weight");
+    add_vector(builder, block->norm2, 0, E, "norm2.weight");
+    add_matrix(builder, &block->query_key_value, 0, SHAPE(3 * E, E), "attn.qkv.weight");
+    add_vector(builder, block->query_key_value_bias, 0, 3 * E, "attn.qkv.bias");
+    add_matrix(builder, &block->output, 0, SHAPE(E, E), "attn.proj.weight");
+    add_vector(builder, block->output_bias, 0, E, "attn.proj.bias");
+    add_matrix(builder, &block->gate_up, 0, SHAPE(F, E), "mlp.gate_proj.weight");
+    add_vector(builder, block->gate_up_bias, 0, F, "mlp.gate_proj.bias");
+    add_matrix(builder, &block->gate_up, F, SHAPE(F, E), "mlp.up_proj.weight");
+    add_vector(builder, block->gate_up_bias, F, F, "mlp.up_proj.bias");
+    add_matrix(builder, &block->down, 0, SHAPE(E, F), "mlp.down_proj.weight");
+    add_vector(builder, block->down_bias, 0, E, "mlp.down_proj.bias");
 }
 
 static size_t patch_values(const struct strata_vision_config *config) {
@@ -91,8 +84,9 @@ static void add_vision(struct builder *builder, struct strata_weights *weights,
     patch->rank = 5;
     memcpy(patch->shape, shape, sizeof shape);
     for (size_t i = 0; i < config->depth; i++)
-        add_block(builder, builder->placed ? &weights->blocks[i] : &stand_in, config, i);
+        add_block(builder, weights->blocks ? &weights->blocks[i] : &stand_in, config, i);
     builder->group = STRATA_GROUP_MERGER;
+    builder->prefix[0] = 0;
     add_vector(builder, weights->merger_norm, 0, E, "visual.merger.ln_q.weight");
     add_matrix(builder, &weights->merger_up, 0, SHAPE(G, G), "visual.merger.mlp.0.weight");
     add_vector(builder, weights->merger_up_bias, 0, G, "visual.merger.mlp.0.bias");
@@ -105,18 +99,19 @@ static void add_layer(struct builder *builder, struct strata_decoder_layer *laye
     const size_t C = config->hidden, F = config->intermediate;
     const size_t Q = config->heads * config->head_size, KV = config->kv_heads * config->head_size;
     struct strata_matrix *qkv = &layer->query_key_value;
-    add_matrix(builder, qkv, 0, SHAPE(Q, C), "model.layers.%zu.self_attn.q_proj.weight", i);
-    add_vector(builder, layer->query_key_value_bias, 0, Q, "model.layers.%zu.self_attn.q_proj.bias", i);
-    add_matrix(builder, qkv, Q, SHAPE(KV, C), "model.layers.%zu.self_attn.k_proj.weight", i);
-    add_vector(builder, layer->query_key_value_bias, Q, KV, "model.layers.%zu.self_attn.k_proj.bias", i);
-    add_matrix(builder, qkv, Q + KV, SHAPE(KV, C), "model.layers.%zu.self_attn.v_proj.weight", i);
-    add_vector(builder, layer->query_key_value_bias, Q + KV, KV, "model.layers.%zu.self_attn.v_proj.bias", i);
-    add_matrix(builder, &layer->output, 0, SHAPE(C, Q), "model.layers.%zu.self_attn.o_proj.weight", i);
-    add_matrix(builder, &layer->gate_up, 0, SHAPE(F, C), "model.layers.%zu.mlp.gate_proj.weight", i);
-    add_matrix(builder, &layer->gate_up, F, SHAPE(F, C), "model.layers.%zu.mlp.up_proj.weight", i);
-    add_matrix(builder, &layer->down, 0, SHAPE(C, F), "model.layers.%zu.mlp.down_proj.weight", i);
-    add_vector(builder, layer->input_norm, 0, C, "model.layers.%zu.input_layernorm.weight", i);
-    add_vector(builder, layer->post_norm, 0, C, "model.layers.%zu.post_attention_layernorm.weight", i);
+    snprintf(builder->prefix, sizeof builder->prefix, "model.layers.%zu.", i);
+    add_matrix(builder, qkv, 0, SHAPE(Q, C), "self_attn.q_proj.weight");
+    add_vector(builder, layer->query_key_value_bias, 0, Q, "self_attn.q_proj.bias");
+    add_matrix(builder, qkv, Q, SHAPE(KV, C), "self_attn.k_proj.weight");
+    add_vector(builder, layer->query_key_value_bias, Q, KV, "self_attn.k_proj.bias");
+    add_matrix(builder, qkv, Q + KV, SHAPE(KV, C), "self_attn.v_proj.weight");
+    add_vector(builder, layer->query_key_value_bias, Q + KV, KV, "self_attn.v_proj.bias");
+    add_matrix(builder, &layer->output, 0, SHAPE(C, Q), "self_attn.o_proj.weight");
+    add_matrix(builder, &layer->gate_up, 0, SHAPE(F, C), "mlp.gate_proj.weight");
+    add_matrix(builder, &layer->gate_up, F, SHAPE(F, C), "mlp.up_proj.weight");
+    add_matrix(builder, &layer->down, 0, SHAPE(C, F), "mlp.down_proj.weight");
+    add_vector(builder, layer->input_norm, 0, C, "input_layernorm.weight");
+    add_vector(builder, layer->post_norm, 0, C, "post_attention_layernorm.weight");
 }
 
 static void add_language(struct builder *builder, struct strata_weights *weights,
@@ -126,7 +121,8 @@ static void add_language(struct builder *builder, struct strata_weights *weights
     builder->group = STRATA_GROUP_LANGUAGE;
     add_matrix(builder, &weights->embedding, 0, SHAPE(V, C), "model.embed_tokens.weight");
     for (size_t i = 0; i < config->layers; i++)
-        add_layer(builder, builder->placed ? &weights->layers[i] : &stand_in, config, i);
+        add_layer(builder, weights->layers ? &weights->layers[i] : &stand_in, config, i);
+    builder->prefix[0] = 0;
     add_vector(builder, weights->final_norm, 0, C, "model.norm.weight");
     if (!config->tied) add_matrix(builder, &weights->head, 0, SHAPE(V, C), "lm_head.weight");
 }

@@ -270,7 +270,7 @@ static void reads_golden_models(void **state) {
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         struct strata_model_config config, again;
         struct strata_error err = {0};
-        char path[512], name[64];
+        char path[512], name[64], newer[128];
         snprintf(name, sizeof name, "golden/models/%s", models[i].model);
         if (!shared_path(path, sizeof path, name)) return;
         assert_int_equal(strata_model_config_open(&config, path, &err), STRATA_OK);
@@ -286,8 +286,8 @@ static void reads_golden_models(void **state) {
         assert_int_equal(config.vision.window_size, models[i].window);
         assert_int_equal(config.stop_count, 2);
         assert_true(config.generation_repetition_penalty == 1.05f);
-        strcat(name, "/config_v5.json");
-        if (models[i].model[4] == 'c' || !shared_path(path, sizeof path, name)) continue;
+        snprintf(newer, sizeof newer, "%s/config_v5.json", name);
+        if (models[i].model[4] == 'c' || !shared_path(path, sizeof path, newer)) continue;
         assert_int_equal(strata_model_config_open(&again, path, &err), STRATA_OK);
         assert_same(&config, &again);
     }
