@@ -33,6 +33,10 @@ unsigned strata_cut_chance_need(double *p, const struct strata_cut *cut, double 
 /* A cut as one line of JSON and back, as the run store keeps it. */
 char *strata_cut_text(const struct strata_cut *cut); /* owned by the caller; NULL when memory is out */
 int strata_cut_parse(struct strata_cut *cut, const char *text, const char *name, struct strata_error *err);
+/* Names of the settings of a run directory that others look up. */
+#define STRATA_RUN_DATA          "data"                           /* where the data set lies */
+#define STRATA_RUN_DATA_HASH     "data set (hash of its content)" /* strata_hash_text of the file */
+#define STRATA_RUN_MISSING_IMAGE "missing-image"                  /* error | prepend */
 /* The cut and the metrics that a run directory was last scored with; `name` places errors. */
 int strata_run_cut(struct strata_cut *cut, unsigned *metrics, struct strata_store *store, const char *name,
                    struct strata_error *err);

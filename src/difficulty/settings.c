@@ -74,11 +74,11 @@ int strata_run_settle(struct strata_run *run, struct strata_error *err) {
         free(list);
         return strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
     }
-    add(list, STRATA_SETTING_DRAWS, "data set (hash of its content)", hash);
+    add(list, STRATA_SETTING_DRAWS, STRATA_RUN_DATA_HASH, hash);
     add(list, STRATA_SETTING_DRAWS, "model and engine", strata_engine_identity(run->engine));
     add_draws(list, "seed", "%" PRIu64, options->seed);
     add(list, STRATA_SETTING_DRAWS, "system text", dataset->system ? dataset->system : "");
-    add(list, STRATA_SETTING_DRAWS, "missing-image", dataset->prepend_missing_image ? "prepend" : "error");
+    add(list, STRATA_SETTING_DRAWS, STRATA_RUN_MISSING_IMAGE, dataset->prepend_missing_image ? "prepend" : "error");
     add(list, STRATA_SETTING_DRAWS, "verifier", options->verifier ? options->verifier : "");
     add(list, STRATA_SETTING_DRAWS, "verify mode", options->verify_mode == STRATA_VERIFY_COMPAT ? "compat" : "strict");
     if (dataset->shards)
@@ -89,7 +89,7 @@ int strata_run_settle(struct strata_run *run, struct strata_error *err) {
     snprintf(metrics, sizeof metrics, "%u", options->metrics);
     add(list, STRATA_SETTING_CUT, "metrics", metrics);
     add(list, STRATA_SETTING_CUT, "cut", cut);
-    add(list, STRATA_SETTING_PLACE, "data", realpath(options->data, absolute) ? absolute : options->data);
+    add(list, STRATA_SETTING_PLACE, STRATA_RUN_DATA, realpath(options->data, absolute) ? absolute : options->data);
     code = strata_store_settle(run->store, list->items, list->count, err);
     free(cut);
     free(list);
