@@ -325,6 +325,7 @@ int strata_cli_inspect(const struct strata_arguments *arguments, struct strata_e
     const char *path = arguments->operands[0];
     bool text = strata_given(arguments, ID(ENCODE)) || strata_given(arguments, ID(DECODE));
     if (strata_is_directory(path)) {
+        if (has_file(path, "run.sqlite")) return strata_inspect_run(arguments, path, err);
         if (text) {
             char *tokenizer = NULL;
             int status = open_part(&tokenizer, path, "tokenizer.json", err);

@@ -14,7 +14,7 @@ int strata_setup_engine(struct strata_engine **out, const struct strata_argument
                         struct strata_error *err) {
     size_t batch = strata_size(arguments, ID(BATCH));
     if (strata_text(arguments, ID(ENGINE)) && strcmp(strata_text(arguments, ID(ENGINE)), "scripted") == 0)
-        return strata_engine_scripted(out, (uint64_t)strata_integer(arguments, ID(SEED)), batch ? batch : 64, err);
+        return strata_engine_scripted(out, 0, batch ? batch : 64, err); /* one world; --seed varies the draws in it */
     if (!strata_given(arguments, ID(MODEL))) {
         strata_fail(err, STRATA_ERR_USAGE, "strata %s needs --model", arguments->command->name);
         return strata_fail_hint(err, STRATA_ERR_USAGE, "--engine scripted needs no model");

@@ -5,6 +5,39 @@
 
 const struct strata_command strata_commands[] = {
     {
+        "score",
+        "DATA --model DIR --out RUN [options]",
+        "measure how hard each sample is for a model",
+        "DATA is a JSONL file, one sample a line: `messages` (turns with `<image>` where the image stands), `images` "
+        "(paths), `solution` (the right answer), and optionally `id`, `ability` and any other columns.\n"
+        "\n"
+        "PISM hides a growing share of the image until the model fails; CMAB measures how its attention divides "
+        "between image and text while it answers. Each sample gets a stratum by both: easy, medium, hard or "
+        "unsolved. The run directory keeps every answer, so that `strata select` can cut again without the model; "
+        "difficulty.jsonl appears in it at the end, one line a sample.\n"
+        "\n"
+        "Ctrl-C saves and stops; the same command goes on where it stopped. Settings that determine the draws are "
+        "fixed for the life of a run directory.",
+        "strata score data.jsonl --model Qwen2.5-VL-7B-Instruct --out run\n"
+        "strata score data.jsonl --model M --out run --dry-run\n"
+        "strata score data.jsonl --model M --out run-1 --shard 1/8",
+        "out",
+        1,
+        1,
+        strata_cli_score,
+    },
+    {
+        "merge",
+        "RUN... --out RUN [options]",
+        "join the run directories of --shard",
+        "The settings that determine draws must agree, and no sample may be in two of them.",
+        "strata merge run-1 run-2 run-3 --out run",
+        "out",
+        1,
+        NO_LIMIT,
+        strata_cli_merge,
+    },
+    {
         "verify",
         "FILE [options]",
         "grade (solution, completion) pairs",

@@ -65,6 +65,8 @@ void strata_table_cell(struct strata_table *table, const char *format, ...) {
     table->cells[table->count++] = text;
 }
 
+#define WIDEST_RULE 100
+
 /* Columns of a terminal that UTF-8 text takes, taking every character as one wide. */
 static size_t text_width(const char *text) {
     size_t width = 0;
@@ -73,6 +75,7 @@ static size_t text_width(const char *text) {
 }
 
 static void print_rule(size_t indent, size_t width) {
+    if (width > WIDEST_RULE) width = WIDEST_RULE;
     printf("%*s", (int)indent, "");
     for (size_t i = 0; i < width; i++) putchar('-');
     putchar('\n');
