@@ -48,19 +48,26 @@ LANES_INLINE lanes_int lanes_below(int32_t count) {
     return index < count;
 }
 
+/* v folded in halves, 16 to 8 to 4 to 2 to 1: the one tree of every sum. */
+typedef float lanes_8 __attribute__((vector_size(32)));
+typedef float lanes_4 __attribute__((vector_size(16)));
 LANES_INLINE float lanes_sum(lanes v) {
-    const float a0 = v[0] + v[8], a1 = v[1] + v[9], a2 = v[2] + v[10], a3 = v[3] + v[11];
-    const float a4 = v[4] + v[12], a5 = v[5] + v[13], a6 = v[6] + v[14], a7 = v[7] + v[15];
-    return ((a0 + a4) + (a2 + a6)) + ((a1 + a5) + (a3 + a7));
+    const lanes_8 a = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+                      __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+    const lanes_4 b = __builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7);
+    const lanes_4 c = b + __builtin_shufflevector(b, b, 2, 3, 0, 1);
+    return c[0] + c[1];
 }
 LANES_INLINE float lanes_largest(lanes v) {
-    float largest = v[0];
-    for (int i = 1; i < LANES; i++) largest = v[i] > largest ? v[i] : largest;
-    return largest;
+    v = lanes_max(v, __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+    v = lanes_max(v, __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));
+    v = lanes_max(v, __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13));
+    v = lanes_max(v, __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
+    return v[0];
 }
 
 /* strata_expf (base/elementary.h) lane by lane, the same bits (tests/kernels/test_rows.c compares them). */
-LANES_INLINE lanes lanes_exp(lanes x) {
+LANES_INLINE lanes lanes_exp_polynomial(lanes x, lanes_int *power) {
     const lanes magic = lanes_set(12582912.0f);
     const lanes shifted = x * lanes_set(1.44269504f) + magic;
     const lanes k = shifted - magic;
@@ -71,12 +78,26 @@ LANES_INLINE lanes lanes_exp(lanes x) {
     p = p * r + lanes_set(4.1665795894e-2f);
     p = p * r + lanes_set(1.6666665459e-1f);
     p = p * r + lanes_set(5.0000001201e-1f);
-    p = p * (r * r) + r + lanes_set(1.0f);
-    const lanes_int n = (lanes_int)((lanes_unsigned)shifted - 0x4B400000u), half = n >> 1;
-    p = p * (lanes)((lanes_unsigned)(half + 127) << 23) * (lanes)((lanes_unsigned)(n - half + 127) << 23);
+    *power = (lanes_int)((lanes_unsigned)shifted - 0x4B400000u);
+    return p * (r * r) + r + lanes_set(1.0f);
+}
+LANES_INLINE lanes lanes_power_of_two(lanes_int power) {
+    return (lanes)((lanes_unsigned)(power + 127) << 23);
+}
+LANES_INLINE lanes lanes_exp(lanes x) {
+    lanes_int n;
+    lanes p = lanes_exp_polynomial(x, &n);
+    p = p * lanes_power_of_two(n >> 1) * lanes_power_of_two(n - (n >> 1));
     p = lanes_select(x < lanes_set(-87.33f), lanes_set(0.0f), p);
     p = lanes_select(x > lanes_set(88.7228394f), lanes_set(__builtin_inff()), p);
     return lanes_select(x != x, x, p);
+}
+/* The same for x <= 0 (or NaN), where 2^n is a normal number whenever the result is not 0. */
+LANES_INLINE lanes lanes_exp_negative(lanes x) {
+    lanes_int n;
+    lanes p = lanes_exp_polynomial(x, &n);
+    p = p * lanes_power_of_two(n);
+    return lanes_select(x < lanes_set(-87.33f), lanes_set(0.0f), p);
 }
 
 #endif

@@ -60,7 +60,7 @@ static float logsumexp_row(const float *x, size_t V) {
     if (rest) largest = lanes_max(lanes_load_part(x + whole, rest, lowest), largest);
     const float maximum = lanes_largest(largest);
     if (maximum == lowest || maximum == -lowest) return maximum;
-    for (size_t i = 0; i < whole; i += LANES) sums += lanes_exp(lanes_load(x + i) - lanes_set(maximum));
-    if (rest) sums += lanes_exp(lanes_load_part(x + whole, rest, lowest) - lanes_set(maximum));
+    for (size_t i = 0; i < whole; i += LANES) sums += lanes_exp_negative(lanes_load(x + i) - lanes_set(maximum));
+    if (rest) sums += lanes_exp_negative(lanes_load_part(x + whole, rest, lowest) - lanes_set(maximum));
     return maximum + strata_logf(lanes_sum(sums));
 }
