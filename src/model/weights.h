@@ -55,7 +55,8 @@ struct strata_weights {
 
 /* Reads every tensor, tensor by tensor, releasing source pages as it goes. Checks name, rank, every dimension, dtype
  * and that every value is finite; what is missing, extra, duplicated or misshapen is an error naming it. `type` is how
- * matrices are kept (norms and biases are always fp32). */
+ * matrices are kept (norms and biases are always fp32); a value that would round to infinity in it is an error too. A
+ * tied checkpoint may repeat the embedding as lm_head.weight, bit for bit. On failure nothing is left to free. */
 int strata_weights_load(struct strata_weights *out, const struct strata_model_config *config,
                         const struct strata_safetensors *file, enum strata_weight_type type, struct strata_error *err);
 /* The same with a thread pool (may be NULL); the result does not depend on it. */

@@ -417,6 +417,11 @@ static void table_describes_the_model(void **state) {
     assert_int_equal(rows[25].group, STRATA_GROUP_MERGER);
     assert_true(rows[25].decay); /* as Hugging Face's Trainer, which does not know ln_q */
     assert_string_equal(rows[count - 1].name, "lm_head.weight");
+    assert_true(rows[count - 1].decay);
+    assert_string_equal(rows[count - 2].name, "model.norm.weight");
+    assert_false(rows[count - 2].decay);
+    assert_string_equal(rows[count - 3].name, "model.layers.1.post_attention_layernorm.weight");
+    assert_false(rows[count - 3].decay);
     free(rows);
 }
 
