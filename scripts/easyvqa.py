@@ -65,8 +65,8 @@ def draw(wheel, split):
     for answer in ("yes", "no"):
         for negated in (False, True):
             wanted[("presence", answer, negated)] = presence // 4
-    def order(item):
-        return hashlib.sha256(item[1]["id"].encode()).digest()
+    def order(item, purpose="draw"):
+        return hashlib.sha256(f"{purpose} {item[1]['id']}".encode()).digest()
 
     # Each image's first question of a kind comes before any image's second one.
     candidates, taken = [], {}
@@ -80,7 +80,8 @@ def draw(wheel, split):
         if wanted[key] > 0:
             wanted[key] -= 1
             chosen.append((image, record))
-    return sorted(chosen, key=order)
+    # Another hash than the draw's, or the scarce kinds would come last.
+    return sorted(chosen, key=lambda item: order(item, "order"))
 
 
 def write(path, data):

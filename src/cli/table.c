@@ -27,6 +27,20 @@ const struct strata_command strata_commands[] = {
         strata_cli_score,
     },
     {
+        "select",
+        "RUN --strata LIST --out FILE [options]",
+        "write the records of some strata, or a random set of equal size",
+        "Cuts a run again (tau, bands, CMAB options) without the model and writes the chosen records of the data set "
+        "as they were read, with a manifest beside them that says where they come from.",
+        "strata select run --strata mid,hard --out mid+hard.jsonl\n"
+        "strata select run --strata mid,hard --random-like --seed 1 --out random.jsonl\n"
+        "strata select run --by cmab --strata hard --cmab-over-tokens ratio-of-sums --out hard.jsonl",
+        "out",
+        1,
+        1,
+        strata_cli_select,
+    },
+    {
         "merge",
         "RUN... --out RUN [options]",
         "join the run directories of --shard",
