@@ -112,9 +112,10 @@ static int check_schema(struct strata_store *store, struct strata_error *err) {
 static int open_reader(struct strata_store *store) {
     int64_t ignored;
     int result = sqlite3_open_v2(store->path, &store->database, SQLITE_OPEN_READONLY, NULL);
-    if (!store->database || (result == SQLITE_OK && read_number(store, "PRAGMA user_version", &ignored, NULL) == 0) ||
-        (sqlite3_errcode(store->database) & 0xff) != SQLITE_CANTOPEN)
+    if (!store->database || (result == SQLITE_OK && read_number(store, "PRAGMA user_version", &ignored, NULL) == 0))
         return result;
+    int reason = sqlite3_errcode(store->database) & 0xff;
+    if (reason != SQLITE_CANTOPEN && reason != SQLITE_READONLY) return result;
     struct strata_buffer uri = {0};
     strata_buffer_text(&uri, "file:");
     for (const char *at = store->path; *at; at++) {
