@@ -22,9 +22,13 @@ if [ -n "$sources" ]; then
     # shellcheck disable=SC2086
     echo $sources | xargs -n 4 -P "$(nproc)" clang-tidy -p build-lint --quiet 2>/dev/null || failed="$failed clang-tidy"
     echo "lint: cppcheck" >&2
+    # Left out: the vector levels, whose macros it expands for minutes; and its search for uninitialised variables, which
+    # takes no account of out-parameters (the compilers and clang's analyzer look for them too).
+    plain=$(echo "$sources" | grep -v '/level_avx')
     # shellcheck disable=SC2086
     cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 -j "$(nproc)" \
-        --suppress=missingIncludeSystem -D_GNU_SOURCE -Iinclude -Isrc -Itests $sources || failed="$failed cppcheck"
+        --suppress=missingIncludeSystem --suppress=uninitvar --suppress=uninitStructMember \
+        -D_GNU_SOURCE -Iinclude -Isrc -Itests $plain || failed="$failed cppcheck"
 fi
 if [ -n "$scripts" ]; then
     echo "lint: shellcheck" >&2

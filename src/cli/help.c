@@ -9,33 +9,35 @@
 
 #define WIDTH 100
 
-/* Words of text, broken before `width` columns; lines after the first begin with `indent` spaces. `column` is where the
- * first word stands. */
-static void wrap(struct strata_buffer *out, const char *text, size_t column, size_t indent, size_t width) {
-    for (bool first = true; *text; first = false) {
-        size_t length = strcspn(text, " \n");
-        if (!first && column + 1 + length > width) {
+/* One paragraph text[0..length): its words, broken before `width` columns; lines after the first begin with `indent`
+ * spaces. `column` is where the first word stands. */
+static void wrap_paragraph(struct strata_buffer *out, const char *text, size_t length, size_t column, size_t indent,
+                           size_t width) {
+    bool first = true;
+    for (size_t at = 0; at < length;) {
+        size_t size = 0;
+        while (at + size < length && text[at + size] != ' ') size++;
+        if (!first && column + 1 + size > width) {
             strata_buffer_printf(out, "\n%*s", (int)indent, "");
             column = indent;
         } else if (!first) {
             strata_buffer_byte(out, ' ');
             column++;
         }
-        strata_buffer_append(out, text, length);
-        column += length;
-        text += length;
-        if (text[0] == '\n' && text[1] == '\n') {
-            strata_buffer_printf(out, "\n\n%*s", (int)indent, "");
-            column = indent;
-            first = true;
-            text += 2;
-            length = strcspn(text, " \n");
-            strata_buffer_append(out, text, length);
-            column += length;
-            text += length;
-        }
-        while (*text == ' ' || (*text == '\n' && text[1] != '\n')) text++;
+        strata_buffer_append(out, text + at, size);
+        column += size;
+        at += size + 1;
+        first = false;
     }
+}
+
+/* Paragraphs are parted by an empty line, and stay so. */
+static void wrap(struct strata_buffer *out, const char *text, size_t column, size_t indent, size_t width) {
+    for (const char *end; (end = strstr(text, "\n\n")); text = end + 2, column = indent) {
+        wrap_paragraph(out, text, (size_t)(end - text), column, indent, width);
+        strata_buffer_printf(out, "\n\n%*s", (int)indent, "");
+    }
+    wrap_paragraph(out, text, strlen(text), column, indent, width);
 }
 
 /* "--name VALUE" */
