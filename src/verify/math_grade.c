@@ -16,7 +16,3 @@ int strata_grade_math(struct strata_grading *grading, struct strata_error *err) 
     }
     return 0;
 }
-
-int strata_grade_boxes(struct strata_grading *grading, struct strata_error *err) {
-    return strata_grade_math(grading, err);
-}

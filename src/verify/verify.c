@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "verify/choice.h"
+#include "verify/compat.h"
 #include "verify/grade.h"
 #include "verify/number.h"
 #include "verify/text.h"
@@ -253,6 +254,78 @@ static int verify_strict(struct strata_verdict *verdict, const struct strata_ver
     return rc;
 }
 
+static enum strata_verify_mode compat_mode(const struct strata_verify_input *input) {
+    int kind = strata_kind_named(input);
+    bool perception = kind == STRATA_KIND_BOX || kind == STRATA_KIND_OCR || kind == STRATA_KIND_COUNT;
+    return perception ? STRATA_VERIFY_VISUAL_PERCEPTION_ACCURACY : STRATA_VERIFY_EXTERNAL_R1V_ACC;
+}
+
+static int verify_compat(struct strata_verdict *verdict, const struct strata_verify_input *input,
+                         enum strata_verify_mode mode, struct strata_error *err) {
+    struct strata_arena arena;
+    strata_arena_init(&arena);
+    struct strata_compat grading = {.arena = &arena,
+                                    .solution = {input->solution, input->solution_length},
+                                    .completion = {input->completion, input->completion_length},
+                                    .kind = "math",
+                                    .reason = ""};
+    if (mode == STRATA_VERIFY_COMPAT) mode = compat_mode(input);
+    strata_grading_step(input, "graded as %s does", strata_verify_mode_name(mode));
+    switch (mode) {
+    case STRATA_VERIFY_VISUAL_PERCEPTION_ACCURACY:
+        strata_compat_perception(&grading);
+        break;
+    case STRATA_VERIFY_VISUAL_REASONING_ACCURACY:
+        strata_compat_reasoning(&grading);
+        break;
+    case STRATA_VERIFY_EXTERNAL_R1V_ACC:
+        strata_compat_r1v(&grading);
+        break;
+    default:
+        strata_compat_math_verify(&grading);
+    }
+    verdict->score = grading.score;
+    verdict->correct = grading.score >= 0.5;
+    verdict->kind = grading.kind;
+    strata_buffer_append(&verdict->extracted, grading.extracted.data, grading.extracted.length);
+    strata_buffer_text(&verdict->reason, grading.reason);
+    int rc = arena.failed ? strata_fail(err, STRATA_ERR_MEMORY, "out of memory while grading") : 0;
+    strata_arena_free(&arena);
+    return rc;
+}
+
+static const char *const mode_names[] = {
+    "strict", "compat", "math_verify", "external_r1v_acc", "visual_perception_accuracy", "visual_reasoning_accuracy"};
+
+int strata_verify_mode_parse(enum strata_verify_mode *out, const char *name, struct strata_error *err) {
+    for (size_t k = 0; k < sizeof mode_names / sizeof *mode_names; k++) {
+        if (!strcmp(name, mode_names[k])) {
+            *out = (enum strata_verify_mode)k;
+            return 0;
+        }
+    }
+    strata_fail(err, STRATA_ERR_USAGE, "unknown way of grading \"%s\"", name);
+    return strata_fail_hint(err, STRATA_ERR_USAGE,
+                            "strict, compat, math_verify, external_r1v_acc, visual_perception_accuracy or "
+                            "visual_reasoning_accuracy");
+}
+
+const char *strata_verify_mode_name(enum strata_verify_mode mode) {
+    return mode_names[mode];
+}
+
+int strata_coordinates_parse(enum strata_coordinates *out, const char *name, struct strata_error *err) {
+    static const char *const names[] = {"same", "relative", "original", "resized"};
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        if (!strcmp(name, names[k])) {
+            *out = (enum strata_coordinates)k;
+            return 0;
+        }
+    }
+    strata_fail(err, STRATA_ERR_USAGE, "unknown coordinates \"%s\"", name);
+    return strata_fail_hint(err, STRATA_ERR_USAGE, "same, relative (0 to 1000), original or resized (pixels)");
+}
+
 int strata_verify(struct strata_verdict *verdict, const struct strata_verify_input *input, enum strata_verify_mode mode,
                   struct strata_error *err) {
     strata_buffer_clear(&verdict->extracted);
@@ -260,8 +333,8 @@ int strata_verify(struct strata_verdict *verdict, const struct strata_verify_inp
     verdict->score = 0;
     verdict->correct = verdict->truncated = false;
     verdict->kind = "math";
-    if (mode != STRATA_VERIFY_STRICT) return strata_fail(err, STRATA_ERR_UNSUPPORTED, "only strict grading yet");
-    int rc = verify_strict(verdict, input, err);
+    int rc =
+        mode == STRATA_VERIFY_STRICT ? verify_strict(verdict, input, err) : verify_compat(verdict, input, mode, err);
     if (!rc) rc = strata_buffer_check(&verdict->extracted, err);
     if (!rc) rc = strata_buffer_check(&verdict->reason, err);
     return rc;
