@@ -1,0 +1,20 @@
+/* Plain numbers and expressions in running text, and the reader of the expressions (sympy.parse_expr on digits,
+ * operators and parentheses). */
+#ifndef STRATA_VERIFY_COMPAT_PLAIN_H
+#define STRATA_VERIFY_COMPAT_PLAIN_H
+
+#include "verify/compat_extract.h"
+#include "verify/math.h"
+
+/* A condition on what stands behind a match; NULL: none. */
+typedef bool strata_follow(struct strata_points text, size_t at);
+/* A match that begins at `at` with the anchor (start of text, a blank or =, and an optional **). */
+bool strata_plain_expression(struct strata_match *out, struct strata_points text, size_t at, strata_follow *follow);
+bool strata_plain_number(struct strata_match *out, struct strata_points text, size_t at, strata_follow *follow);
+/* An expression, or else a number. */
+bool strata_plain_match(struct strata_match *out, struct strata_points text, size_t at, strata_follow *follow);
+
+/* Python arithmetic: + - * / ** ( ) and numbers; NULL when Python would not take it. */
+struct math_node *strata_python_expression(struct strata_arena *arena, struct strata_span text);
+
+#endif
