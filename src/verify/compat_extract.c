@@ -55,8 +55,10 @@ static size_t find_close(struct search *s, size_t begin, const char *close, bool
 static bool bracketed(struct environment *out, const struct search *s, size_t i) {
     if (!strata_point_space(point(s, i)) || point(s, i + 1) != '[') return false;
     size_t end = i + 2;
-    while (end < s->text.length && s->text.data[end] != '\n' && s->text.data[end] != '[' && s->text.data[end] != ']') end++;
-    if (end == i + 2 || point(s, end) != ']' || end + 1 >= s->text.length || !strata_point_space(point(s, end + 1))) return false;
+    while (end < s->text.length && s->text.data[end] != '\n' && s->text.data[end] != '[' && s->text.data[end] != ']')
+        end++;
+    if (end == i + 2 || point(s, end) != ']' || end + 1 >= s->text.length || !strata_point_space(point(s, end + 1)))
+        return false;
     *out = (struct environment){i + 2, end, end + 2, false};
     return true;
 }
@@ -66,7 +68,8 @@ static size_t simple_number(const struct search *s, size_t i) {
     size_t digits = i;
     while (i < s->text.length && strata_point_digit(s->text.data[i])) i++;
     if (i == digits) return STRATA_NOT_FOUND;
-    if ((point(s, i) == '.' || point(s, i) == ',') && i + 1 < s->text.length && strata_point_digit(s->text.data[i + 1])) {
+    if ((point(s, i) == '.' || point(s, i) == ',') && i + 1 < s->text.length &&
+        strata_point_digit(s->text.data[i + 1])) {
         for (i++; i < s->text.length && strata_point_digit(s->text.data[i]); i++) {
         }
     }
@@ -141,10 +144,14 @@ static bool match_environment(struct environment *out, struct search *s, size_t 
 /* Blanks, "and", "or" or a comma, blanks: behind it the next environment may stand. */
 static size_t skip_joint(const struct search *s, size_t i) {
     i = skip_blanks(s, i);
-    if (at(s, i, ",and") || at(s, i, "and")) i += point(s, i) == ',' ? 4 : 3;
-    else if (at(s, i, ",or") || at(s, i, "or")) i += point(s, i) == ',' ? 3 : 2;
-    else if (point(s, i) == ',') i++;
-    else return STRATA_NOT_FOUND;
+    if (at(s, i, ",and") || at(s, i, "and"))
+        i += point(s, i) == ',' ? 4 : 3;
+    else if (at(s, i, ",or") || at(s, i, "or"))
+        i += point(s, i) == ',' ? 3 : 2;
+    else if (point(s, i) == ',')
+        i++;
+    else
+        return STRATA_NOT_FOUND;
     return skip_blanks(s, i);
 }
 
@@ -165,7 +172,8 @@ static bool match_latex(struct strata_match *out, struct search *s, size_t i, bo
         if (out->segment_count == STRATA_MAX_SEGMENTS || next == STRATA_NOT_FOUND) break;
         /* the joint's blanks may belong to a bracketed environment that wants one in front */
         bool found = match_environment(&environment, s, next, boxed);
-        if (!found && next && strata_point_space(point(s, next - 1))) found = match_environment(&environment, s, next - 1, boxed);
+        if (!found && next && strata_point_space(point(s, next - 1)))
+            found = match_environment(&environment, s, next - 1, boxed);
         if (!found) break;
     }
     if (boxed) out->end = skip_blanks(s, out->end);
@@ -223,7 +231,8 @@ static bool final_with_hope(struct strata_match *out, struct search *s, size_t i
     if (behind == STRATA_NOT_FOUND) return false;
     size_t last = skip_blanks(s, behind);
     for (size_t k = last + 1; k-- > behind;) { /* \s* gives back blanks that what follows needs */
-        bool found = latex ? match_latex(out, s, k, false) && hope_follows(s, out->end) : strata_plain_match(out, s->text, k, hope);
+        bool found = latex ? match_latex(out, s, k, false) && hope_follows(s, out->end)
+                           : strata_plain_match(out, s->text, k, hope);
         if (found) return true;
     }
     return false;
@@ -264,7 +273,8 @@ static bool final_plain(struct strata_match *out, struct search *s, size_t i) {
 }
 
 /* A gap of up to `longest` characters, then the thing; the shortest gap first. */
-static bool behind_gap(struct strata_match *out, struct search *s, size_t start, size_t longest, bool one_line, matcher *match) {
+static bool behind_gap(struct strata_match *out, struct search *s, size_t start, size_t longest, bool one_line,
+                       matcher *match) {
     for (size_t gap = 0; gap <= longest && start + gap <= s->text.length; gap++) {
         if (one_line && gap && s->text.data[start + gap - 1] == '\n') return false;
         if (match(out, s, start + gap)) return true;
@@ -361,12 +371,11 @@ static int compare(const void *left, const void *right) {
     return a->index < b->index ? -1 : 1;
 }
 
-struct strata_match *strata_matches(size_t *count, struct strata_arena *arena, struct strata_points text, int priority) {
+struct strata_match *strata_matches(size_t *count, struct strata_arena *arena, struct strata_points text,
+                                    int priority) {
     static matcher *const patterns[STRATA_MATCH_PRIORITIES][4] = {
-        {final_latex_hope, final_plain_hope},
-        {final_latex, latex_box, bare_box, final_plain},
-        {answer_colon_latex, answer_colon_plain},
-        {answer_latex, answer_plain},
+        {final_latex_hope, final_plain_hope},          {final_latex, latex_box, bare_box, final_plain},
+        {answer_colon_latex, answer_colon_plain},      {answer_latex, answer_plain},
         {latex_plain, plain_expression, plain_number},
     };
     *count = 0;

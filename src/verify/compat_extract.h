@@ -13,7 +13,7 @@ struct strata_match {
     enum strata_match_kind kind;
     struct {
         size_t begin, end;
-        bool percent, bare_box; /* bare_box: \boxed{...} outside any environment */
+        bool percent, bare_box;      /* bare_box: \boxed{...} outside any environment */
     } segments[STRATA_MAX_SEGMENTS]; /* LATEX: joined environments; EXPRESSION: the expression */
     size_t segment_count;
     size_t whole_begin, whole_end;     /* NUMBER: sign and digits; empty for .5 */
@@ -21,7 +21,7 @@ struct strata_match {
     bool percent;
 };
 #define STRATA_MATCH_PRIORITIES 5
-#define STRATA_MAX_MATCHES 4096
+#define STRATA_MAX_MATCHES      4096
 /* All matches of one priority (0 is tried first), in the order in which they are tried: those that end last first. The
  * array is the arena's; NULL with *count 0 when there are none. */
 struct strata_match *strata_matches(size_t *count, struct strata_arena *arena, struct strata_points text, int priority);

@@ -31,8 +31,8 @@ static struct math_node *parse_latex(struct strata_arena *arena, struct strata_s
 }
 
 /* The joined environments of a match as one set; a single one as itself. */
-static struct math_node *extract_latex(struct strata_span *fallback, struct strata_arena *arena, struct strata_points text,
-                                       const struct strata_match *match) {
+static struct math_node *extract_latex(struct strata_span *fallback, struct strata_arena *arena,
+                                       struct strata_points text, const struct strata_match *match) {
     struct math_node *values[STRATA_MAX_SEGMENTS];
     struct strata_buffer texts = {0};
     size_t first_length = 0;
@@ -61,14 +61,16 @@ static struct math_node *extract_latex(struct strata_span *fallback, struct stra
     members = 0;
     for (size_t k = 0; set && k < match->segment_count; k++) {
         if (values[k]->op != MATH_SET) set->kids[members++] = values[k];
-        for (uint32_t i = 0; values[k]->op == MATH_SET && i < values[k]->count; i++) set->kids[members++] = values[k]->kids[i];
+        for (uint32_t i = 0; values[k]->op == MATH_SET && i < values[k]->count; i++)
+            set->kids[members++] = values[k]->kids[i];
     }
     return set;
 }
 
 /* Sign and digits without separators and leading zeros, and the decimals behind a point. False where Python's number
  * reader raises: digits of another script. */
-static bool number_text(struct strata_span *out, struct strata_arena *arena, struct strata_points text, const struct strata_match *match) {
+static bool number_text(struct strata_span *out, struct strata_arena *arena, struct strata_points text,
+                        const struct strata_match *match) {
     char *digits = strata_arena_take(arena, match->decimal_end - match->whole_begin + 2);
     size_t length = 0;
     if (!digits) return false;
@@ -99,8 +101,8 @@ static struct math_node *extract_number(struct strata_span *fallback, bool *rais
     return number && match->percent ? math_percent(arena, number) : number;
 }
 
-static struct math_node *extract_expression(struct strata_span *fallback, struct strata_arena *arena, struct strata_points text,
-                                            const struct strata_match *match) {
+static struct math_node *extract_expression(struct strata_span *fallback, struct strata_arena *arena,
+                                            struct strata_points text, const struct strata_match *match) {
     struct strata_points part = strata_points_sub(text, match->segments[0].begin, match->segments[0].end);
     *fallback = strata_points_span(arena, part);
     return strata_python_expression(arena, *fallback);
@@ -115,9 +117,12 @@ static struct parsed parse(struct strata_arena *arena, struct strata_span bytes)
         for (size_t i = 0; i < count && i < 64 && !result.value; i++) {
             struct strata_span fallback = {0};
             bool raised = false;
-            if (matches[i].kind == STRATA_MATCH_LATEX) result.value = extract_latex(&fallback, arena, text, &matches[i]);
-            else if (matches[i].kind == STRATA_MATCH_NUMBER) result.value = extract_number(&fallback, &raised, arena, text, &matches[i]);
-            else result.value = extract_expression(&fallback, arena, text, &matches[i]);
+            if (matches[i].kind == STRATA_MATCH_LATEX)
+                result.value = extract_latex(&fallback, arena, text, &matches[i]);
+            else if (matches[i].kind == STRATA_MATCH_NUMBER)
+                result.value = extract_number(&fallback, &raised, arena, text, &matches[i]);
+            else
+                result.value = extract_expression(&fallback, arena, text, &matches[i]);
             if (raised) return (struct parsed){0}; /* the exception ends parse(), which then returns nothing */
             if (fallback.length && !result.any_text) {
                 result.text = fallback;
@@ -145,8 +150,12 @@ void strata_compat_math_verify(struct strata_compat *grading) {
         grading->reason = "the same text";
         return;
     }
-    if (context.exhausted) grading->reason = "beyond the limits of steps";
-    else if (!gold.any_text) grading->reason = "nothing found in the gold";
-    else if (!answer.any_text) grading->reason = "nothing found in the answer";
-    else grading->reason = "not equal";
+    if (context.exhausted)
+        grading->reason = "beyond the limits of steps";
+    else if (!gold.any_text)
+        grading->reason = "nothing found in the gold";
+    else if (!answer.any_text)
+        grading->reason = "nothing found in the answer";
+    else
+        grading->reason = "not equal";
 }

@@ -14,10 +14,10 @@ static bool is_expression_point(int32_t c) {
     return c == '.' || is_operator(c) || (c >= 0 && (strata_point_digit(c) || strata_point_space(c)));
 }
 
-static const int32_t currencies[] = {'$',    0x20ac, 0xa3,   0xa5,   0x20b9, 0x20bd, 0x20aa, 0x20a9, 0x20ab, 0xe3f,
-                                     0x20a1, 0x20a2, 0x20a3, 0x20a4, 0x20a5, 0x20a6, 0x20a7, 0x20a8, 0x20ad, 0x20ae,
-                                     0x20af, 0x20b0, 0x20b1, 0x20b2, 0x20b3, 0x20b4, 0x20b5, 0x20b6, 0x20b7, 0x20b8,
-                                     0x20ba, 0x20bb, 0x20bc, 0x20be, 0x20bf, '\\'};
+static const int32_t currencies[] = {'$',    0x20ac, 0xa3,   0xa5,   0x20b9, 0x20bd, 0x20aa, 0x20a9, 0x20ab,
+                                     0xe3f,  0x20a1, 0x20a2, 0x20a3, 0x20a4, 0x20a5, 0x20a6, 0x20a7, 0x20a8,
+                                     0x20ad, 0x20ae, 0x20af, 0x20b0, 0x20b1, 0x20b2, 0x20b3, 0x20b4, 0x20b5,
+                                     0x20b6, 0x20b7, 0x20b8, 0x20ba, 0x20bb, 0x20bc, 0x20be, 0x20bf, '\\'};
 
 static bool is_currency(int32_t c) {
     /* re.escape puts a backslash before the dollar sign: inside the class it escapes, and is no member */
@@ -118,8 +118,8 @@ static bool close_number(struct strata_match *out, struct strata_points text, si
 }
 
 /* All lengths of the decimals behind whole_end, longest first; then none when `optional`. */
-static bool with_decimals(struct strata_match *out, struct strata_points text, size_t begin, size_t whole_end, bool comma,
-                          bool optional, strata_follow *follow) {
+static bool with_decimals(struct strata_match *out, struct strata_points text, size_t begin, size_t whole_end,
+                          bool comma, bool optional, strata_follow *follow) {
     bool mark = point(text, whole_end) == '.' || (comma && point(text, whole_end) == ',');
     if (mark) {
         size_t end = whole_end + 1;
@@ -140,7 +140,8 @@ static bool grouped(struct strata_match *out, struct strata_points text, size_t 
     while (longest < 2 && is_digit(text, i + 1 + longest)) longest++;
     for (size_t digits = longest + 1; digits-- > 0;) {
         size_t first = i + 1 + digits, end = first;
-        while ((point(text, end) == ' ' || point(text, end) == ',') && is_digit(text, end + 1) && is_digit(text, end + 2) && is_digit(text, end + 3)) {
+        while ((point(text, end) == ' ' || point(text, end) == ',') && is_digit(text, end + 1) &&
+               is_digit(text, end + 2) && is_digit(text, end + 3)) {
             end += 4;
         }
         for (; end > first; end -= 4) {
@@ -257,10 +258,13 @@ static struct math_node *product(struct python *p) {
         bool floor = !times && p->at < p->text.length && p->text.data[p->at] == '/';
         if (floor) p->at++;
         struct math_node *right = factor(p);
-        if (times) left = math_mul(p->arena, left, right);
+        if (times)
+            left = math_mul(p->arena, left, right);
         else if (right) { /* kept as a product: 1/2 is no number of its own here */
-            left = math_make2(p->arena, MATH_MUL, left, math_make2(p->arena, MATH_POW, right, math_make_integer(p->arena, -1)));
-        } else left = NULL;
+            left = math_make2(p->arena, MATH_MUL, left,
+                              math_make2(p->arena, MATH_POW, right, math_make_integer(p->arena, -1)));
+        } else
+            left = NULL;
         if (floor) left = math_make1(p->arena, MATH_FLOOR, left);
     }
     return left;

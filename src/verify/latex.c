@@ -7,15 +7,16 @@
 struct strata_span strata_python_strip(struct strata_span text) {
     utf8proc_int32_t point;
     while (text.length) {
-        utf8proc_ssize_t step = utf8proc_iterate((const utf8proc_uint8_t *)text.data, (utf8proc_ssize_t)text.length, &point);
+        utf8proc_ssize_t step =
+            utf8proc_iterate((const utf8proc_uint8_t *)text.data, (utf8proc_ssize_t)text.length, &point);
         if (step <= 0 || !strata_point_space(point)) break;
         text = strata_span_sub(text, (size_t)step, text.length);
     }
     while (text.length) {
         size_t start = text.length - 1;
         while (start && ((unsigned char)text.data[start] & 0xc0) == 0x80) start--;
-        utf8proc_ssize_t step =
-            utf8proc_iterate((const utf8proc_uint8_t *)text.data + start, (utf8proc_ssize_t)(text.length - start), &point);
+        utf8proc_ssize_t step = utf8proc_iterate((const utf8proc_uint8_t *)text.data + start,
+                                                 (utf8proc_ssize_t)(text.length - start), &point);
         if (step <= 0 || start + (size_t)step != text.length || !strata_point_space(point)) break;
         text.length = start;
     }
@@ -36,10 +37,12 @@ void strata_latex_replace(struct strata_buffer *out, struct strata_span text, co
 
 /* \left( -> (, \right\} -> \}; a \left. stays. */
 static size_t delimiter_command(struct strata_span text, size_t at) {
-    static const char *const left[] = {"\\{", "{", "\\|", "|", "[", "(", "\\rbracl", "\\lgroup", "\\lbrace", "\\lbrack",
-                                       "\\vert", "\\lvert", "\\lceil", "\\lfloor", "\\langle", "\\llcorner", "\\ulcorner"};
-    static const char *const right[] = {"\\}", "}", "\\|", "|", "]", ")", "\\rbrack", "\\rgroup", "\\rbrace", "\\vert",
-                                        "\\rvert", "\\rceil", "\\rfloor", "\\rangle", "\\lrcorner", "\\urcorner"};
+    static const char *const left[] = {"\\{",      "{",        "\\|",      "|",          "[",         "(",
+                                       "\\rbracl", "\\lgroup", "\\lbrace", "\\lbrack",   "\\vert",    "\\lvert",
+                                       "\\lceil",  "\\lfloor", "\\langle", "\\llcorner", "\\ulcorner"};
+    static const char *const right[] = {"\\}",      "}",        "\\|",        "|",         "]",       ")",
+                                        "\\rbrack", "\\rgroup", "\\rbrace",   "\\vert",    "\\rvert", "\\rceil",
+                                        "\\rfloor", "\\rangle", "\\lrcorner", "\\urcorner"};
     static const struct {
         const char *command;
         const char *const *delimiters;
@@ -119,8 +122,10 @@ static size_t droppable(struct strata_span text, size_t at) {
 static void drop_useless(struct strata_buffer *out, struct strata_span text) {
     for (size_t i = 0; i < text.length;) {
         size_t length = droppable(text, i);
-        if (length) i += length;
-        else strata_buffer_byte(out, (unsigned char)text.data[i++]);
+        if (length)
+            i += length;
+        else
+            strata_buffer_byte(out, (unsigned char)text.data[i++]);
     }
 }
 
@@ -130,7 +135,8 @@ static size_t conjunction(struct strata_span text, size_t at) {
     if (text.data[i] == ',') i++;
     i = skip_space(text, i);
     word = strata_span_at(text, i, "and") ? 3 : strata_span_at(text, i, "or") ? 2 : 0;
-    if (word && !(at && strata_is_letter(text.data[at - 1])) && !(i + word < text.length && strata_is_letter(text.data[i + word]))) {
+    if (word && !(at && strata_is_letter(text.data[at - 1])) &&
+        !(i + word < text.length && strata_is_letter(text.data[i + word]))) {
         return i + word - at;
     }
     if (!strata_span_at(text, i, "\\text{")) return 0;
@@ -143,7 +149,8 @@ static size_t conjunction(struct strata_span text, size_t at) {
 
 /* Blanks and a percent word, or the word in \text{}. */
 static size_t percent_word(struct strata_span text, size_t at) {
-    static const char *const words[] = {"percentage", "\\text{percentage}", "percent", "\\text{percent}", "pct", "\\text{pct}"};
+    static const char *const words[] = {"percentage", "\\text{percentage}", "percent", "\\text{percent}",
+                                        "pct",        "\\text{pct}"};
     for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
         size_t i = words[k][0] == '\\' ? at : skip_space(text, at);
         if (strata_span_at(text, i, words[k])) return i + strlen(words[k]) - at;
@@ -155,9 +162,9 @@ static size_t percent_word(struct strata_span text, size_t at) {
 static size_t replaceable(const char **with, struct strata_span text, size_t at) {
     static const struct {
         const char *from, *to;
-    } commands[] = {{"\\mathrm", "\\text"},   {"\\mathit", "\\text"}, {"\\mathbf", "\\text"}, {"\\textnormal", "\\text"},
-                    {"\\textbf", "\\text"},   {"\\textit", "\\text"}, {"\\textrm", "\\text"}, {"\\dfrac", "\\frac"},
-                    {"\\tfrac", "\\frac"},    {"\\cfrac", "\\frac"}};
+    } commands[] = {{"\\mathrm", "\\text"}, {"\\mathit", "\\text"}, {"\\mathbf", "\\text"}, {"\\textnormal", "\\text"},
+                    {"\\textbf", "\\text"}, {"\\textit", "\\text"}, {"\\textrm", "\\text"}, {"\\dfrac", "\\frac"},
+                    {"\\tfrac", "\\frac"},  {"\\cfrac", "\\frac"}};
     char c = text.data[at];
     size_t length;
     for (size_t k = 0; c == '\\' && k < sizeof commands / sizeof *commands; k++) {
@@ -180,7 +187,8 @@ static size_t replaceable(const char **with, struct strata_span text, size_t at)
     }
     if ((length = conjunction(text, at))) return length;
     *with = " ";
-    if (c == '\\' && at + 1 < text.length && strata_is_space(text.data[at + 1]) && !(at && text.data[at - 1] == '\\')) return 2;
+    if (c == '\\' && at + 1 < text.length && strata_is_space(text.data[at + 1]) && !(at && text.data[at - 1] == '\\'))
+        return 2;
     *with = "\\infty";
     if (strata_span_at(text, at, "infinity")) return 8;
     *with = " ";
@@ -212,7 +220,8 @@ static void settle_space(struct strata_buffer *out, struct strata_span text) {
     bool matrix = strata_span_find(text, "matrix", 0) != STRATA_NOT_FOUND;
     for (size_t i = 0; i < text.length; i++) {
         char c = text.data[i];
-        if (!matrix && c == '\\' && i + 2 < text.length && text.data[i + 1] == '\\' && strata_is_letter(text.data[i + 2])) {
+        if (!matrix && c == '\\' && i + 2 < text.length && text.data[i + 1] == '\\' &&
+            strata_is_letter(text.data[i + 2])) {
             strata_buffer_byte(out, '\\');
             i++;
             continue;
@@ -231,7 +240,7 @@ void strata_latex_normalise(struct strata_buffer *out, struct strata_span text, 
                                            {"{\\rm d}", "d"},
                                            {"\\left[\\begin{matrix}", "\\begin{bmatrix}"},
                                            {"\\end{matrix}\\right]", "\\end{bmatrix}"}};
-    step *const steps[] = {drop_delimiter_commands, expand_permutations, drop_useless, replace_commands, settle_space,
+    step *const steps[] = {drop_delimiter_commands, expand_permutations,   drop_useless, replace_commands, settle_space,
                            strata_latex_units,      strata_latex_operators};
     struct strata_buffer now = {0}, next = {0};
     strata_latex_boxes(&now, text, last_box);
@@ -240,8 +249,10 @@ void strata_latex_normalise(struct strata_buffer *out, struct strata_span text, 
     for (size_t k = 0; k < count; k++) {
         size_t word_count = sizeof words / sizeof *words;
         strata_buffer_clear(&next);
-        if (k < word_count) strata_latex_replace(&next, strata_buffer_span(&now), words[k][0], words[k][1]);
-        else steps[k - word_count](&next, strata_buffer_span(&now));
+        if (k < word_count)
+            strata_latex_replace(&next, strata_buffer_span(&now), words[k][0], words[k][1]);
+        else
+            steps[k - word_count](&next, strata_buffer_span(&now));
         struct strata_buffer swap = now;
         now = next;
         next = swap;

@@ -24,12 +24,14 @@ static size_t closing_brace(struct strata_span text, size_t open, size_t limit) 
 }
 
 /* Does the box in front belong to the one behind it? Near, or with a separator between and other content. */
-static bool belongs(struct strata_span text, struct strata_span content, struct strata_span next, size_t end, size_t next_start) {
+static bool belongs(struct strata_span text, struct strata_span content, struct strata_span next, size_t end,
+                    size_t next_start) {
     static const char *const separators[] = {"and", "or", ",", ";"};
     struct strata_span between = strata_span_sub(text, end + 1, next_start);
     size_t count = characters(between);
     if (count < 10) return true;
-    if (count >= 70 || (content.length == next.length && !memcmp(content.data, next.data, content.length))) return false;
+    if (count >= 70 || (content.length == next.length && !memcmp(content.data, next.data, content.length)))
+        return false;
     for (size_t k = 0; k < 4; k++) {
         if (strata_span_find(between, separators[k], 0) != STRATA_NOT_FOUND) return true;
     }
@@ -56,7 +58,8 @@ void strata_latex_boxes(struct strata_buffer *out, struct strata_span text, bool
             break;
         }
         struct strata_span content = strata_python_strip(strata_span_sub(text, next + 1, close));
-        if (last_only && last_start != STRATA_NOT_FOUND && !belongs(text, content, found[count - 1], close, last_start)) break;
+        if (last_only && last_start != STRATA_NOT_FOUND && !belongs(text, content, found[count - 1], close, last_start))
+            break;
         found[count++] = content;
         current = limit = last_start = start;
     }

@@ -22,7 +22,8 @@ typedef size_t rule(struct strata_buffer *out, struct strata_span text, size_t a
 static size_t power_group(struct strata_buffer *out, struct strata_span text, size_t at) {
     if (text.data[at] != '^') return 0;
     size_t open = blank(text, at + 1), close;
-    if (open >= text.length || text.data[open] != '(' || (close = close_of(text, open + 1, ')')) == STRATA_NOT_FOUND) return 0;
+    if (open >= text.length || text.data[open] != '(' || (close = close_of(text, open + 1, ')')) == STRATA_NOT_FOUND)
+        return 0;
     strata_buffer_text(out, "^{");
     strata_buffer_append(out, text.data + open + 1, close - open - 1);
     strata_buffer_byte(out, '}');
@@ -32,7 +33,8 @@ static size_t power_group(struct strata_buffer *out, struct strata_span text, si
 static size_t root_group(struct strata_buffer *out, struct strata_span text, size_t at) {
     if (!strata_span_at(text, at, "sqrt")) return 0;
     size_t open = blank(text, at + 4), close;
-    if (open >= text.length || text.data[open] != '(' || (close = close_of(text, open + 1, ')')) == STRATA_NOT_FOUND) return 0;
+    if (open >= text.length || text.data[open] != '(' || (close = close_of(text, open + 1, ')')) == STRATA_NOT_FOUND)
+        return 0;
     strata_buffer_text(out, "\\sqrt{");
     strata_buffer_append(out, text.data + open + 1, close - open - 1);
     strata_buffer_byte(out, '}');
@@ -77,7 +79,8 @@ static size_t frac_digit_group(struct strata_buffer *out, struct strata_span tex
     size_t digit = blank(text, at + 5), close;
     if (!digit_at(text, digit)) return 0;
     size_t open = blank(text, digit + 1);
-    if (open >= text.length || text.data[open] != '{' || (close = close_of(text, open + 1, '}')) == STRATA_NOT_FOUND) return 0;
+    if (open >= text.length || text.data[open] != '{' || (close = close_of(text, open + 1, '}')) == STRATA_NOT_FOUND)
+        return 0;
     strata_buffer_printf(out, "\\frac{%c}{%.*s}", text.data[digit], (int)(close - open - 1), text.data + open + 1);
     return close + 1 - at;
 }
@@ -93,8 +96,10 @@ static size_t root_digit(struct strata_buffer *out, struct strata_span text, siz
 static void apply(struct strata_buffer *out, struct strata_span text, rule *rule_of) {
     for (size_t i = 0; i < text.length;) {
         size_t length = rule_of(out, text, i);
-        if (length) i += length;
-        else strata_buffer_byte(out, (unsigned char)text.data[i++]);
+        if (length)
+            i += length;
+        else
+            strata_buffer_byte(out, (unsigned char)text.data[i++]);
     }
 }
 
@@ -139,7 +144,8 @@ static void brace_fractions(struct strata_buffer *out, struct strata_span text) 
             return;
         } else {
             strata_buffer_printf(out, "{%c}", text.data[at]);
-            if (text.data[at + 1] == '{') strata_buffer_append(out, text.data + at + 1, end - at - 1);
+            if (text.data[at + 1] == '{')
+                strata_buffer_append(out, text.data + at + 1, end - at - 1);
             else {
                 strata_buffer_printf(out, "{%c}", text.data[at + 1]);
                 strata_buffer_append(out, text.data + at + 2, end - at - 2);
@@ -162,23 +168,29 @@ static void slash_to_fraction(struct strata_buffer *out, struct strata_span text
     size_t slash = strata_span_find(text, "/", 0);
     if (slash != STRATA_NOT_FOUND && is_plain_integer(strata_span_sub(text, 0, slash)) &&
         is_plain_integer(strata_span_sub(text, slash + 1, text.length))) {
-        strata_buffer_printf(out, "\\frac{%.*s}{%.*s}", (int)slash, text.data, (int)(text.length - slash - 1), text.data + slash + 1);
+        strata_buffer_printf(out, "\\frac{%.*s}{%.*s}", (int)slash, text.data, (int)(text.length - slash - 1),
+                             text.data + slash + 1);
     } else {
         strata_buffer_append(out, text.data, text.length);
     }
 }
 
 void strata_latex_operators(struct strata_buffer *out, struct strata_span text) {
-    rule *const rules[] = {power_group, root_group, frac_digits, log_digits, frac_group_digit, frac_digit_group, root_digit};
+    rule *const rules[] = {power_group,      root_group,       frac_digits, log_digits,
+                           frac_group_digit, frac_digit_group, root_digit};
     struct strata_buffer now = {0}, next = {0};
     strata_buffer_append(&now, text.data, text.length);
     for (size_t k = 0; k < sizeof rules / sizeof *rules + 3; k++) {
         size_t rule_count = sizeof rules / sizeof *rules;
         strata_buffer_clear(&next);
-        if (k < rule_count) apply(&next, strata_buffer_span(&now), rules[k]);
-        else if (k == rule_count) strata_latex_replace(&next, strata_buffer_span(&now), " sqrt", "\\sqrt");
-        else if (k == rule_count + 1) brace_roots(&next, strata_buffer_span(&now));
-        else brace_fractions(&next, strata_buffer_span(&now));
+        if (k < rule_count)
+            apply(&next, strata_buffer_span(&now), rules[k]);
+        else if (k == rule_count)
+            strata_latex_replace(&next, strata_buffer_span(&now), " sqrt", "\\sqrt");
+        else if (k == rule_count + 1)
+            brace_roots(&next, strata_buffer_span(&now));
+        else
+            brace_fractions(&next, strata_buffer_span(&now));
         struct strata_buffer swap = now;
         now = next;
         next = swap;

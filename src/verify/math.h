@@ -10,13 +10,13 @@
 #include "verify/span.h"
 
 enum math_op {
-    MATH_NUMBER,   /* exact rational */
-    MATH_FLOAT,    /* written with a decimal point: the rational as written, and its digits */
-    MATH_SYMBOL,   /* a name */
+    MATH_NUMBER, /* exact rational */
+    MATH_FLOAT,  /* written with a decimal point: the rational as written, and its digits */
+    MATH_SYMBOL, /* a name */
     MATH_PI,
     MATH_E,
     MATH_I,
-    MATH_INFINITY, /* sign in `sign` */
+    MATH_INFINITY,  /* sign in `sign` */
     MATH_UNDEFINED, /* 1/0 and the like */
     MATH_ADD,
     MATH_MUL,
@@ -52,8 +52,8 @@ enum math_op {
     MATH_ACOSH,
     MATH_ATANH,
     MATH_DET,
-    MATH_CALL,     /* an unknown function: name, arguments */
-    MATH_SUM,      /* body, variable, from, to */
+    MATH_CALL, /* an unknown function: name, arguments */
+    MATH_SUM,  /* body, variable, from, to */
     MATH_PRODUCT,
     MATH_INTEGRAL, /* body, variable[, from, to] */
     MATH_LIMIT,    /* body, variable, point */
@@ -66,9 +66,9 @@ enum math_op {
     MATH_INTERSECTION,
     MATH_DIFFERENCE,
     MATH_EMPTY,
-    MATH_NUMBERS,  /* N, Z, Q, R, C: the letter in `name` */
-    MATH_MATRIX,   /* rows * columns elements */
-    MATH_RATIO,    /* a:b as written; strict mode only */
+    MATH_NUMBERS, /* N, Z, Q, R, C: the letter in `name` */
+    MATH_MATRIX,  /* rows * columns elements */
+    MATH_RATIO,   /* a:b as written; strict mode only */
 };
 enum math_relation { MATH_EQ, MATH_LT, MATH_LE, MATH_GT, MATH_GE, MATH_NE };
 enum { MATH_OPEN_LEFT = 1, MATH_OPEN_RIGHT = 2 };
@@ -92,8 +92,8 @@ struct math_node {
 
 /* Limits of one expression: beyond them it does not parse. */
 #define MATH_MAX_TOKENS 4000
-#define MATH_MAX_DEPTH 150
-#define MATH_MAX_BITS 65536 /* of an exact number; beyond it evaluation is approximate */
+#define MATH_MAX_DEPTH  150
+#define MATH_MAX_BITS   65536 /* of an exact number; beyond it evaluation is approximate */
 
 struct math_node *math_make(struct strata_arena *arena, enum math_op op, uint32_t count);
 struct math_node *math_make1(struct strata_arena *arena, enum math_op op, struct math_node *a);

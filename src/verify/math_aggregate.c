@@ -1,7 +1,7 @@
 /* Finite sums and products, definite integrals, limits, determinants: by number. */
 #include "verify/math_value.h"
 
-#define RND MPFR_RNDN
+#define RND       MPFR_RNDN
 #define MAX_TERMS 20000
 
 /* Binds the variable for the evaluations that follow; the value is the caller's to set. */
@@ -17,10 +17,10 @@ static struct math_complex *bind(struct math_evaluator *evaluator, const struct 
 
 static bool sum(struct math_complex *out, const struct math_node *node, struct math_evaluator *evaluator) {
     struct math_complex from, to, term, *variable;
-    if (!math_complex_init(&from, evaluator) || !math_complex_init(&to, evaluator) || !math_complex_init(&term, evaluator) ||
-        !math_evaluate(&from, node->kids[2], evaluator) || !math_evaluate(&to, node->kids[3], evaluator) ||
-        !mpfr_integer_p(from.re) || !mpfr_integer_p(to.re) || mpfr_cmpabs_ui(from.re, 1000000) > 0 ||
-        mpfr_cmpabs_ui(to.re, 1000000) > 0) {
+    if (!math_complex_init(&from, evaluator) || !math_complex_init(&to, evaluator) ||
+        !math_complex_init(&term, evaluator) || !math_evaluate(&from, node->kids[2], evaluator) ||
+        !math_evaluate(&to, node->kids[3], evaluator) || !mpfr_integer_p(from.re) || !mpfr_integer_p(to.re) ||
+        mpfr_cmpabs_ui(from.re, 1000000) > 0 || mpfr_cmpabs_ui(to.re, 1000000) > 0) {
         return false;
     }
     long first = mpfr_get_si(from.re, RND), last = mpfr_get_si(to.re, RND);
@@ -34,7 +34,8 @@ static bool sum(struct math_complex *out, const struct math_node *node, struct m
         if (node->op == MATH_SUM) {
             mpfr_add(out->re, out->re, term.re, RND);
             mpfr_add(out->im, out->im, term.im, RND);
-            if (mpfr_regular_p(term.re) && mpfr_get_exp(term.re) > evaluator->scale) evaluator->scale = mpfr_get_exp(term.re);
+            if (mpfr_regular_p(term.re) && mpfr_get_exp(term.re) > evaluator->scale)
+                evaluator->scale = mpfr_get_exp(term.re);
         } else {
             math_multiply(out, out, &term, evaluator);
         }
@@ -133,11 +134,14 @@ static bool limit(struct math_complex *out, const struct math_node *node, struct
 static bool determinant(struct math_complex *out, const struct math_node *matrix, struct math_evaluator *evaluator) {
     uint32_t n = matrix->op == MATH_MATRIX ? matrix->rows : 0;
     if (!n || n > 12 || matrix->count != n * n) return false;
-    struct math_complex *cells = strata_arena_take(evaluator->context->arena, matrix->count * sizeof *cells), factor, product;
+    struct math_complex *cells = strata_arena_take(evaluator->context->arena, matrix->count * sizeof *cells), factor,
+                        product;
     if (!cells || !math_complex_init(&factor, evaluator) || !math_complex_init(&product, evaluator)) return false;
     for (uint32_t i = 0; i < matrix->count; i++) {
-        if (!math_complex_init(&cells[i], evaluator) || !math_evaluate(&cells[i], matrix->kids[i], evaluator)) return false;
-        if (mpfr_regular_p(cells[i].re) && mpfr_get_exp(cells[i].re) > evaluator->scale) evaluator->scale = mpfr_get_exp(cells[i].re);
+        if (!math_complex_init(&cells[i], evaluator) || !math_evaluate(&cells[i], matrix->kids[i], evaluator))
+            return false;
+        if (mpfr_regular_p(cells[i].re) && mpfr_get_exp(cells[i].re) > evaluator->scale)
+            evaluator->scale = mpfr_get_exp(cells[i].re);
     }
     evaluator->scale += 8; /* elimination may lose a little more than a sum */
     mpfr_set_ui(out->re, 1, RND);
@@ -163,7 +167,9 @@ static bool determinant(struct math_complex *out, const struct math_node *matrix
         }
         math_multiply(out, out, &cells[c * n + c], evaluator);
         for (uint32_t r = c + 1; r < n; r++) {
-            if (!math_spend(evaluator->context, n) || !math_divide(&factor, &cells[r * n + c], &cells[c * n + c], evaluator)) return false;
+            if (!math_spend(evaluator->context, n) ||
+                !math_divide(&factor, &cells[r * n + c], &cells[c * n + c], evaluator))
+                return false;
             for (uint32_t k = c; k < n; k++) {
                 math_multiply(&product, &factor, &cells[c * n + k], evaluator);
                 mpfr_sub(cells[r * n + k].re, cells[r * n + k].re, product.re, RND);
@@ -190,13 +196,15 @@ bool math_aggregate(struct math_complex *out, const struct math_node *node, stru
     }
 }
 
-static struct math_node *combine(struct math_context *context, enum math_op op, const struct math_node *a, const struct math_node *b) {
+static struct math_node *combine(struct math_context *context, enum math_op op, const struct math_node *a,
+                                 const struct math_node *b) {
     struct strata_arena *arena = context->arena;
     bool left = a->op == MATH_MATRIX, right = b->op == MATH_MATRIX;
     if (op == MATH_ADD) {
         if (!left || !right || a->rows != b->rows || a->count != b->count) return NULL;
         struct math_node *sum_of = math_make(arena, MATH_MATRIX, a->count);
-        for (uint32_t i = 0; sum_of && i < a->count; i++) sum_of->kids[i] = math_make2(arena, MATH_ADD, a->kids[i], b->kids[i]);
+        for (uint32_t i = 0; sum_of && i < a->count; i++)
+            sum_of->kids[i] = math_make2(arena, MATH_ADD, a->kids[i], b->kids[i]);
         if (sum_of) sum_of->rows = a->rows;
         return sum_of;
     }
@@ -234,9 +242,12 @@ struct math_node *math_matrix(struct math_context *context, const struct math_no
         struct math_node *part = math_matrix(context, node->kids[i]);
         if (!part) part = node->kids[i];
         bool numbers = result && result->op != MATH_MATRIX && part->op != MATH_MATRIX;
-        if (!result) result = part;
-        else if (numbers) result = node->op == MATH_MUL ? math_make2(context->arena, MATH_MUL, result, part) : NULL;
-        else result = combine(context, node->op, result, part);
+        if (!result)
+            result = part;
+        else if (numbers)
+            result = node->op == MATH_MUL ? math_make2(context->arena, MATH_MUL, result, part) : NULL;
+        else
+            result = combine(context, node->op, result, part);
         if (!result) break;
     }
     context->depth--;

@@ -2,9 +2,10 @@
 #include "verify/math_value.h"
 
 #define MAX_EXPONENT 4096 /* of arguments of periodic functions: beyond it their reduction costs without bound */
-#define RND MPFR_RNDN
+#define RND          MPFR_RNDN
 
-void math_evaluator_init(struct math_evaluator *evaluator, struct math_context *context, mpfr_prec_t precision, int trial) {
+void math_evaluator_init(struct math_evaluator *evaluator, struct math_context *context, mpfr_prec_t precision,
+                         int trial) {
     evaluator->context = context;
     evaluator->precision = precision;
     evaluator->bound = 0;
@@ -134,7 +135,9 @@ bool math_power(struct math_complex *out, const struct math_complex *base, const
     if (is_real(exponent) && mpfr_integer_p(exponent->re) && mpfr_cmpabs_ui(exponent->re, 64) <= 0) {
         long n = mpfr_get_si(exponent->re, RND);
         struct math_complex result, factor, one;
-        if (!math_complex_init(&result, evaluator) || !math_complex_init(&factor, evaluator) || !math_complex_init(&one, evaluator)) return false;
+        if (!math_complex_init(&result, evaluator) || !math_complex_init(&factor, evaluator) ||
+            !math_complex_init(&one, evaluator))
+            return false;
         mpfr_set_ui(result.re, 1, RND);
         mpfr_set_ui(one.re, 1, RND);
         mpfr_set(factor.re, base->re, RND);
@@ -267,7 +270,8 @@ bool math_function(struct math_complex *out, enum math_op op, const struct math_
         if (!math_complex_init(&one, evaluator) || !math_complex_init(&inverse, evaluator)) return false;
         mpfr_set_ui(one.re, 1, RND);
         static const enum math_op reciprocal[] = {MATH_ASIN, MATH_ACOS, MATH_ATAN};
-        return math_divide(&inverse, &one, z, evaluator) && math_function(out, reciprocal[op - MATH_ACSC], &inverse, evaluator);
+        return math_divide(&inverse, &one, z, evaluator) &&
+               math_function(out, reciprocal[op - MATH_ACSC], &inverse, evaluator);
     }
     if (is_real(z) && real_function(out->re, op, z->re)) return mpfr_number_p(out->re);
     switch (op) {

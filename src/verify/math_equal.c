@@ -33,7 +33,9 @@ static bool contradicts_itself(struct math_context *context, const struct math_n
     for (uint32_t i = 0; i < count; i++) {
         const struct math_node *part = equation->op == MATH_CHAIN ? equation->kids[i] : equation;
         const struct math_node *left = part->kids[0], *right = part->kids[1];
-        if (math_is_set_or_tuple(left) || math_is_set_or_tuple(right) || math_has_symbol(left) || math_has_symbol(right)) continue;
+        if (math_is_set_or_tuple(left) || math_is_set_or_tuple(right) || math_has_symbol(left) ||
+            math_has_symbol(right))
+            continue;
         if (!math_equal_values(context, left, right)) return true;
     }
     return false;
@@ -67,7 +69,9 @@ static bool equal_symbols(struct math_context *context, const struct math_node *
         (b && strata_span_is(answer->name, "e") && gold->op == MATH_E)) {
         return true;
     }
-    if (a && b) return gold->name.length == answer->name.length && !memcmp(gold->name.data, answer->name.data, gold->name.length);
+    if (a && b)
+        return gold->name.length == answer->name.length &&
+               !memcmp(gold->name.data, answer->name.data, gold->name.length);
     if (a && only_names(answer)) return spells(answer, gold->name);
     if (b && only_names(gold)) return spells(gold, answer->name);
     return math_same_text(gold, answer) || (context->strict && math_equal_values(context, gold, answer));
@@ -80,8 +84,10 @@ static bool equal(struct math_context *context, const struct math_node *gold, co
     if (gold_assignment) gold = shorten(context, gold);
     if (is_assignment(answer)) answer = shorten(context, answer);
     if (!gold || !answer) return false;
-    if (answer_equation && !gold_equation) answer = last_relation(answer)->kids[1];
-    else if (gold_assignment && !answer_equation) gold = last_relation(gold)->kids[1];
+    if (answer_equation && !gold_equation)
+        answer = last_relation(answer)->kids[1];
+    else if (gold_assignment && !answer_equation)
+        gold = last_relation(gold)->kids[1];
     if (math_is_relation(gold) && math_is_set(answer)) {
         struct math_node *set = math_solution_set(context, gold);
         if (set) gold = set;

@@ -17,7 +17,8 @@ static uint32_t distinct(struct math_node *const **out, struct math_context *con
 }
 
 /* Every gold member has an answer member of its own. */
-static bool equal_unordered(struct math_context *context, struct math_node *const *gold, struct math_node *const *answer, uint32_t count) {
+static bool equal_unordered(struct math_context *context, struct math_node *const *gold,
+                            struct math_node *const *answer, uint32_t count) {
     bool *used = strata_arena_take(context->arena, count + 1);
     if (!used) return false;
     for (uint32_t i = 0; i < count; i++) {
@@ -80,7 +81,8 @@ static bool collect_breaks(struct breaks *breaks, struct math_context *context, 
     case MATH_DIFFERENCE:
         for (uint32_t i = 0; i < set->count; i++) {
             bool leaf = set->op == MATH_SET || set->op == MATH_INTERVAL;
-            if (leaf ? !add_break(breaks, context, set->kids[i]) : !collect_breaks(breaks, context, set->kids[i])) return false;
+            if (leaf ? !add_break(breaks, context, set->kids[i]) : !collect_breaks(breaks, context, set->kids[i]))
+                return false;
         }
         return true;
     default:
@@ -96,7 +98,8 @@ static uint32_t position(const struct breaks *breaks, struct math_context *conte
 }
 
 /* Is position p (2i: the i-th break, 2i-1: the gap before it) in the set? */
-static bool contains(const struct breaks *breaks, struct math_context *context, const struct math_node *set, int64_t p) {
+static bool contains(const struct breaks *breaks, struct math_context *context, const struct math_node *set,
+                     int64_t p) {
     switch (set->op) {
     case MATH_NUMBERS:
         return true;
@@ -107,7 +110,8 @@ static bool contains(const struct breaks *breaks, struct math_context *context, 
         return false;
     case MATH_INTERVAL: {
         int64_t low = position(breaks, context, set->kids[0]), high = position(breaks, context, set->kids[1]);
-        return (p > low || (p == low && !(set->open & MATH_OPEN_LEFT))) && (p < high || (p == high && !(set->open & MATH_OPEN_RIGHT)));
+        return (p > low || (p == low && !(set->open & MATH_OPEN_LEFT))) &&
+               (p < high || (p == high && !(set->open & MATH_OPEN_RIGHT)));
     }
     case MATH_UNION:
         return contains(breaks, context, set->kids[0], p) || contains(breaks, context, set->kids[1], p);
@@ -147,7 +151,8 @@ bool math_equal_sets(struct math_context *context, const struct math_node *gold,
     if (!math_is_set_or_tuple(b)) b = math_make1(context->arena, MATH_SET, b);
     if (!a || !b) return false;
     if (a->op == MATH_INTERVAL && b->op == MATH_INTERVAL) {
-        return a->open == b->open && math_equal(context, a->kids[0], b->kids[0]) && math_equal(context, a->kids[1], b->kids[1]);
+        return a->open == b->open && math_equal(context, a->kids[0], b->kids[0]) &&
+               math_equal(context, a->kids[1], b->kids[1]);
     }
     if (math_same(a, b)) return true;
     if (is_finite(a) && is_finite(b)) return equal_members(context, a, b);
@@ -164,7 +169,8 @@ bool math_equal_sets(struct math_context *context, const struct math_node *gold,
     return false;
 }
 
-struct math_node *math_replace(struct strata_arena *arena, const struct math_node *node, const struct math_node *from, struct math_node *to) {
+struct math_node *math_replace(struct strata_arena *arena, const struct math_node *node, const struct math_node *from,
+                               struct math_node *to) {
     if (math_same(node, from)) return to;
     if (!node->count) return (struct math_node *)node;
     struct math_node *copy = strata_arena_copy(arena, node, sizeof *node);
@@ -191,7 +197,8 @@ static enum math_relation flipped(enum math_relation relation) {
 bool math_equal_relations(struct math_context *context, const struct math_node *gold, const struct math_node *answer) {
     if (gold->op == MATH_CHAIN && answer->op == MATH_CHAIN) {
         bool equal = gold->count == answer->count;
-        for (uint32_t i = 0; equal && i < gold->count; i++) equal = math_equal_relations(context, gold->kids[i], answer->kids[i]);
+        for (uint32_t i = 0; equal && i < gold->count; i++)
+            equal = math_equal_relations(context, gold->kids[i], answer->kids[i]);
         for (uint32_t i = 0; !equal && context->strict && i < gold->count; i++) { /* 3 > x > 1 is 1 < x < 3 */
             if (gold->count != answer->count) break;
             equal = true;
@@ -205,15 +212,18 @@ bool math_equal_relations(struct math_context *context, const struct math_node *
     if (gold->op != MATH_RELATION || answer->op != MATH_RELATION) return false;
     struct math_node *f = side_difference(context, gold), *g = side_difference(context, answer);
     if (!f || !g) { /* x in a set: strict mode compares name and set */
-        return context->strict && gold->relation == answer->relation && math_equal(context, gold->kids[0], answer->kids[0]) &&
+        return context->strict && gold->relation == answer->relation &&
+               math_equal(context, gold->kids[0], answer->kids[0]) &&
                math_equal(context, gold->kids[1], answer->kids[1]);
     }
     if (gold->relation == answer->relation && math_equal_values(context, f, g)) return true;
-    if (answer->relation == flipped(gold->relation) && math_equal_values(context, f, math_negate(context->arena, g))) return true;
+    if (answer->relation == flipped(gold->relation) && math_equal_values(context, f, math_negate(context->arena, g)))
+        return true;
     if (gold->relation != MATH_EQ && !context->strict) return false;
     int sign;
     if (math_proportional(context, f, g, &sign)) {
-        if (answer->relation == gold->relation && (sign > 0 || gold->relation == MATH_EQ || gold->relation == MATH_NE)) return true;
+        if (answer->relation == gold->relation && (sign > 0 || gold->relation == MATH_EQ || gold->relation == MATH_NE))
+            return true;
         if (answer->relation == flipped(gold->relation) && sign < 0) return true;
     }
     return gold->relation == MATH_EQ && answer->relation == MATH_EQ && math_same_solution(context, f, g);

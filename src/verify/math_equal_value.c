@@ -1,11 +1,11 @@
 #include "verify/math_equal.h"
 
-#define RND MPFR_RNDN
-#define FLOAT_BITS 53
-#define CHOP -54       /* SymPy's evalf(15, chop=True) takes less than 2^-54 for nothing */
-#define POINTS 3       /* random points that must agree */
-#define ATTEMPTS 9     /* points tried, where some have no value */
-#define LEAST_DIGITS 6 /* strict: a decimal of so many digits may stand for what it is the rounding of */
+#define RND          MPFR_RNDN
+#define FLOAT_BITS   53
+#define CHOP         -54 /* SymPy's evalf(15, chop=True) takes less than 2^-54 for nothing */
+#define POINTS       3   /* random points that must agree */
+#define ATTEMPTS     9   /* points tried, where some have no value */
+#define LEAST_DIGITS 6   /* strict: a decimal of so many digits may stand for what it is the rounding of */
 
 /* What SymPy makes of an expression without names: an exact rational, a Float, or neither. */
 enum number_class { CLASS_EXACT, CLASS_FLOAT, CLASS_OTHER };
@@ -46,7 +46,8 @@ struct value {
     bool known;
 };
 
-static void evaluate_at(struct value *out, struct math_context *context, const struct math_node *node, mpfr_prec_t precision, int trial) {
+static void evaluate_at(struct value *out, struct math_context *context, const struct math_node *node,
+                        mpfr_prec_t precision, int trial) {
     math_evaluator_init(&out->evaluator, context, precision, trial);
     out->known = math_complex_init(&out->number, &out->evaluator) && math_evaluate(&out->number, node, &out->evaluator);
 }
@@ -123,7 +124,8 @@ static bool less_than_power_of_two(struct value *a, struct value *b, mpfr_exp_t 
            (mpfr_zero_p(difference.im) || mpfr_get_exp(difference.im) <= exponent);
 }
 
-static bool exactly_equal(struct math_context *context, const struct math_node *a, const struct math_node *b, bool floats, bool *known) {
+static bool exactly_equal(struct math_context *context, const struct math_node *a, const struct math_node *b,
+                          bool floats, bool *known) {
     mpq_t left, right;
     mpq_inits(left, right, NULL);
     *known = math_exact(left, a, context, floats) && math_exact(right, b, context, floats);
@@ -143,7 +145,8 @@ static bool equal_as_sympy(struct math_context *context, const struct math_node 
     evaluate_at(&x, context, a, left == CLASS_OTHER ? MATH_PRECISION : left == CLASS_FLOAT ? float_bits(a) : bits, 0);
     evaluate_at(&y, context, b, right == CLASS_OTHER ? MATH_PRECISION : right == CLASS_FLOAT ? float_bits(b) : bits, 0);
     if ((na && na->op == MATH_FLOAT) || (nb && nb->op == MATH_FLOAT)) {
-        if (is_whole(context, a) || is_whole(context, b)) return x.known && y.known && mpfr_equal_p(x.number.re, y.number.re);
+        if (is_whole(context, a) || is_whole(context, b))
+            return x.known && y.known && mpfr_equal_p(x.number.re, y.number.re);
         return equal_rounded(&x, &y);
     }
     if (left == CLASS_OTHER || right == CLASS_OTHER) {
@@ -156,13 +159,15 @@ static bool equal_as_sympy(struct math_context *context, const struct math_node 
 }
 
 /* Is the decimal `written` what `value` rounds to (or is cut to) at its own length? Only where it has enough digits. */
-static bool is_rounding_of(struct math_context *context, const struct math_node *written, const struct math_node *value) {
+static bool is_rounding_of(struct math_context *context, const struct math_node *written,
+                           const struct math_node *value) {
     const struct math_node *number = atomic(written);
     struct value x, y;
     if (!number || number->op != MATH_FLOAT || number->digits < LEAST_DIGITS) return false;
     evaluate_at(&x, context, written, MATH_PRECISION, 0);
     evaluate_at(&y, context, value, MATH_PRECISION, 0);
-    if (!x.known || !y.known || !mpfr_zero_p(x.number.im) || !mpfr_zero_p(y.number.im) || !mpfr_number_p(y.number.re)) return false;
+    if (!x.known || !y.known || !mpfr_zero_p(x.number.im) || !mpfr_zero_p(y.number.im) || !mpfr_number_p(y.number.re))
+        return false;
     struct math_complex unit;
     if (!math_complex_init(&unit, &x.evaluator)) return false;
     unsigned decimals = number->decimals + (number == written ? 0 : 2); /* a percentage has two more */
@@ -239,7 +244,9 @@ bool math_proportional(struct math_context *context, const struct math_node *f, 
         struct math_evaluator evaluator;
         struct math_complex x, y, now;
         math_evaluator_init(&evaluator, context, MATH_PRECISION, trial);
-        if (!math_complex_init(&x, &evaluator) || !math_complex_init(&y, &evaluator) || !math_complex_init(&now, &evaluator)) return false;
+        if (!math_complex_init(&x, &evaluator) || !math_complex_init(&y, &evaluator) ||
+            !math_complex_init(&now, &evaluator))
+            return false;
         if (!math_evaluate(&x, f, &evaluator) || !math_evaluate(&y, g, &evaluator)) continue;
         if (!mpfr_number_p(x.re) || !mpfr_number_p(y.re) || mpfr_zero_p(x.re) || mpfr_zero_p(y.re)) continue;
         if (!math_divide(&now, &x, &y, &evaluator)) continue;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #define MAX_FACTORIAL 2000
-#define MAX_ROOT 64
+#define MAX_ROOT      64
 
 bool math_spend(struct math_context *context, uint64_t steps) {
     context->steps += steps;
@@ -32,7 +32,8 @@ static bool exact_root(mpq_t value, unsigned long index, bool real_roots) {
     bool negative = mpq_sgn(value) < 0;
     if (index > MAX_ROOT || (negative && !(real_roots && index % 2))) return false;
     mpq_abs(value, value);
-    bool good = mpz_root(mpq_numref(value), mpq_numref(value), index) && mpz_root(mpq_denref(value), mpq_denref(value), index);
+    bool good =
+        mpz_root(mpq_numref(value), mpq_numref(value), index) && mpz_root(mpq_denref(value), mpq_denref(value), index);
     if (negative) mpq_neg(value, value);
     return good;
 }
@@ -46,14 +47,17 @@ static bool exact_power(mpq_t out, mpq_t exponent, struct math_context *context)
     if (invert && mpq_sgn(out) == 0) return false;
     if (trivial) {
         bool odd = mpz_odd_p(mpq_numref(exponent));
-        if (mpq_sgn(exponent) == 0) mpq_set_ui(out, 1, 1);
-        else if (!odd) mpq_abs(out, out);
+        if (mpq_sgn(exponent) == 0)
+            mpq_set_ui(out, 1, 1);
+        else if (!odd)
+            mpq_abs(out, out);
         return true;
     }
     mpz_t power;
     mpz_init(power);
     mpz_abs(power, mpq_numref(exponent));
-    bool good = mpz_fits_ulong_p(power) && mpz_get_ui(power) <= MATH_MAX_BITS && bits(out) * mpz_get_ui(power) <= MATH_MAX_BITS;
+    bool good =
+        mpz_fits_ulong_p(power) && mpz_get_ui(power) <= MATH_MAX_BITS && bits(out) * mpz_get_ui(power) <= MATH_MAX_BITS;
     if (good) {
         unsigned long n = mpz_get_ui(power);
         good = math_spend(context, 1 + bits(out) * n / 512);
@@ -69,7 +73,8 @@ static bool exact_power(mpq_t out, mpq_t exponent, struct math_context *context)
 static bool exact_log(mpq_t out, const mpq_t base) {
     bool good = false;
     mpq_t power, target;
-    if (mpq_sgn(out) <= 0 || mpq_sgn(base) <= 0 || mpq_cmp_ui(base, 1, 1) == 0 || bits(out) > 4096 || bits(base) > 4096) return false;
+    if (mpq_sgn(out) <= 0 || mpq_sgn(base) <= 0 || mpq_cmp_ui(base, 1, 1) == 0 || bits(out) > 4096 || bits(base) > 4096)
+        return false;
     mpq_inits(power, target, NULL);
     for (unsigned long q = 1; q <= 4 && !good; q++) { /* base^p == out^q */
         mpz_pow_ui(mpq_numref(target), mpq_numref(out), q);
@@ -83,8 +88,10 @@ static bool exact_log(mpq_t out, const mpq_t base) {
                     good = true;
                     break;
                 }
-                if (sign > 0) mpq_mul(power, power, base);
-                else mpq_div(power, power, base);
+                if (sign > 0)
+                    mpq_mul(power, power, base);
+                else
+                    mpq_div(power, power, base);
             }
         }
     }
@@ -95,8 +102,10 @@ static bool exact_log(mpq_t out, const mpq_t base) {
 static bool exact_binomial(mpq_t out, const mpq_t k) {
     long choose;
     if (!is_integer(out) || !small_integer(&choose, k) || choose > MAX_FACTORIAL || bits(out) > 128) return false;
-    if (choose < 0) mpq_set_ui(out, 0, 1);
-    else mpz_bin_ui(mpq_numref(out), mpq_numref(out), (unsigned long)choose);
+    if (choose < 0)
+        mpq_set_ui(out, 0, 1);
+    else
+        mpz_bin_ui(mpq_numref(out), mpq_numref(out), (unsigned long)choose);
     return true;
 }
 
@@ -143,8 +152,10 @@ static bool fold(mpq_t out, enum math_op op, mpq_t next, struct math_context *co
     case MATH_GCD:
     case MATH_LCM:
         if (!is_integer(out) || !is_integer(next)) return false;
-        if (op == MATH_GCD) mpz_gcd(mpq_numref(out), mpq_numref(out), mpq_numref(next));
-        else mpz_lcm(mpq_numref(out), mpq_numref(out), mpq_numref(next));
+        if (op == MATH_GCD)
+            mpz_gcd(mpq_numref(out), mpq_numref(out), mpq_numref(next));
+        else
+            mpz_lcm(mpq_numref(out), mpq_numref(out), mpq_numref(next));
         return true;
     case MATH_BINOMIAL:
         return exact_binomial(out, next);
@@ -167,8 +178,10 @@ static bool apply(mpq_t out, enum math_op op) {
         return true;
     case MATH_FLOOR:
     case MATH_CEIL:
-        if (op == MATH_FLOOR) mpz_fdiv_q(mpq_numref(out), mpq_numref(out), mpq_denref(out));
-        else mpz_cdiv_q(mpq_numref(out), mpq_numref(out), mpq_denref(out));
+        if (op == MATH_FLOOR)
+            mpz_fdiv_q(mpq_numref(out), mpq_numref(out), mpq_denref(out));
+        else
+            mpz_cdiv_q(mpq_numref(out), mpq_numref(out), mpq_denref(out));
         mpz_set_ui(mpq_denref(out), 1);
         return true;
     default:
@@ -193,8 +206,8 @@ bool math_exact(mpq_t out, const struct math_node *node, struct math_context *co
         mpq_t next;
         mpq_init(next);
         for (uint32_t i = 1; good && i < node->count; i++) {
-            good = math_exact(next, node->kids[i], context, floats) && math_spend(context, 1 + bits(next) / 512 + bits(out) / 512) &&
-                   fold(out, node->op, next, context);
+            good = math_exact(next, node->kids[i], context, floats) &&
+                   math_spend(context, 1 + bits(next) / 512 + bits(out) / 512) && fold(out, node->op, next, context);
         }
         mpq_clear(next);
     }

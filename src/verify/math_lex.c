@@ -13,8 +13,10 @@ static const struct math_literal *longest_from(struct strata_span text, size_t a
     size_t low = 0, high = math_literal_count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (compare_start(math_literals[middle].text, first, second) < 0) low = middle + 1;
-        else high = middle;
+        if (compare_start(math_literals[middle].text, first, second) < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
     for (; low < math_literal_count && compare_start(math_literals[low].text, first, second) == 0; low++) {
         if (strata_span_at(text, at, math_literals[low].text)) return &math_literals[low];
@@ -43,8 +45,10 @@ static size_t number_length(struct strata_span text, size_t at) {
 static size_t exponent_length(struct strata_span text, size_t at, bool small) {
     if (at >= text.length || !(text.data[at] == 'E' || (small && text.data[at] == 'e'))) return 0;
     size_t i = at + 1;
-    if (i < text.length && (text.data[i] == '+' || text.data[i] == '-')) i++;
-    else if (strata_span_at(text, i, "\xe2\x88\x92")) i += 3;
+    if (i < text.length && (text.data[i] == '+' || text.data[i] == '-'))
+        i++;
+    else if (strata_span_at(text, i, "\xe2\x88\x92"))
+        i += 3;
     size_t digits = i;
     while (i < text.length && strata_is_digit(text.data[i])) i++;
     return i > digits ? i - at : 0;
@@ -59,14 +63,28 @@ static size_t percent_length(struct strata_span text, size_t at) {
 
 /* \text{...}: the command, at most one blank, and everything up to the first closing brace. */
 static size_t accent_length(struct strata_span text, size_t at) {
-    static const char *const commands[] = {
-        "\\acute",      "\\bar",      "\\overline",       "\\breve",   "\\check",    "\\widecheck",  "\\dot",
-        "\\ddot",       "\\grave",    "\\hat",            "\\tilde",   "\\widetilde", "\\vec",       "\\overrightarrow",
-        "\\bm",         "\\boldsymbol", "\\text",         "\\textit",  "\\textbf",   "\\textnormal", "\\mathbb",
-        "\\mathbin",    "\\mathbf",   "\\mathcal",        "\\mathclap", "\\mathclose", "\\mathellipsis", "\\mathfrak",
-        "\\mathinner",  "\\mathit",   "\\mathnormal",     "\\mathop",  "\\mathopen", "\\mathord",    "\\mathpunct",
-        "\\mathrel",    "\\mathring", "\\mathrlap",       "\\mathrm",  "\\mathscr",  "\\mathsf",     "\\mathsterling",
-        "\\mathtt",     "\\mbox"};
+    static const char *const commands[] = {"\\acute",        "\\bar",
+                                           "\\overline",     "\\breve",
+                                           "\\check",        "\\widecheck",
+                                           "\\dot",          "\\ddot",
+                                           "\\grave",        "\\hat",
+                                           "\\tilde",        "\\widetilde",
+                                           "\\vec",          "\\overrightarrow",
+                                           "\\bm",           "\\boldsymbol",
+                                           "\\text",         "\\textit",
+                                           "\\textbf",       "\\textnormal",
+                                           "\\mathbb",       "\\mathbin",
+                                           "\\mathbf",       "\\mathcal",
+                                           "\\mathclap",     "\\mathclose",
+                                           "\\mathellipsis", "\\mathfrak",
+                                           "\\mathinner",    "\\mathit",
+                                           "\\mathnormal",   "\\mathop",
+                                           "\\mathopen",     "\\mathord",
+                                           "\\mathpunct",    "\\mathrel",
+                                           "\\mathring",     "\\mathrlap",
+                                           "\\mathrm",       "\\mathscr",
+                                           "\\mathsf",       "\\mathsterling",
+                                           "\\mathtt",       "\\mbox"};
     if (text.data[at] != '\\') return 0;
     for (size_t k = 0; k < sizeof commands / sizeof *commands; k++) {
         if (!strata_span_at(text, at, commands[k])) continue;
@@ -105,13 +123,13 @@ static size_t differential_length(struct strata_span text, size_t at) {
 static size_t plain_function(struct math_token *token, struct strata_span text, size_t at) {
     static const struct {
         const char *name, *literal;
-    } names[] = {{"arcsin", "\\arcsin"}, {"arccos", "\\arccos"}, {"arctan", "\\arctan"}, {"sinh", "\\sinh"},
-                 {"cosh", "\\cosh"},     {"tanh", "\\tanh"},     {"sqrt", "\\sqrt"},     {"sin", "\\sin"},
-                 {"cos", "\\cos"},       {"tan", "\\tan"},       {"cot", "\\cot"},       {"sec", "\\sec"},
-                 {"csc", "\\csc"},       {"log", "\\log"},       {"exp", "\\exp"},       {"ln", "\\ln"},
-                 {"infinity", "\\infty"}, {"infty", "\\infty"},  {"pi", "\\pi"},         {"theta", "\\theta"},
-                 {"alpha", "\\alpha"},   {"beta", "\\beta"},     {"gcd", "\\gcd"},       {"lcm", "\\lcm"},
-                 {"max", "\\max"},       {"min", "\\min"}};
+    } names[] = {{"arcsin", "\\arcsin"},  {"arccos", "\\arccos"}, {"arctan", "\\arctan"}, {"sinh", "\\sinh"},
+                 {"cosh", "\\cosh"},      {"tanh", "\\tanh"},     {"sqrt", "\\sqrt"},     {"sin", "\\sin"},
+                 {"cos", "\\cos"},        {"tan", "\\tan"},       {"cot", "\\cot"},       {"sec", "\\sec"},
+                 {"csc", "\\csc"},        {"log", "\\log"},       {"exp", "\\exp"},       {"ln", "\\ln"},
+                 {"infinity", "\\infty"}, {"infty", "\\infty"},   {"pi", "\\pi"},         {"theta", "\\theta"},
+                 {"alpha", "\\alpha"},    {"beta", "\\beta"},     {"gcd", "\\gcd"},       {"lcm", "\\lcm"},
+                 {"max", "\\max"},        {"min", "\\min"}};
     if (at && strata_is_letter(text.data[at - 1])) return 0;
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         size_t length = strlen(names[k].name);
@@ -125,7 +143,8 @@ static size_t plain_function(struct math_token *token, struct strata_span text, 
 }
 
 /* The token that begins at text[at]; its length, 0 when no token does. */
-static size_t next_token(struct math_token *token, struct strata_span text, size_t at, bool strict, bool differentials) {
+static size_t next_token(struct math_token *token, struct strata_span text, size_t at, bool strict,
+                         bool differentials) {
     char c = text.data[at];
     const struct math_literal *literal = longest_literal(text, at);
     size_t best = 0, length;
@@ -162,14 +181,16 @@ static size_t next_token(struct math_token *token, struct strata_span text, size
         token->kind = exponent ? TOKEN_E_NOTATION : percent ? TOKEN_PERCENT_NUMBER : TOKEN_NUMBER;
         best = length + (exponent ? exponent : percent);
     }
-    if ((token->kind == TOKEN_GREEK || token->kind == TOKEN_OTHER_SYMBOL) && at + best < text.length && text.data[at + best] == ' ') {
+    if ((token->kind == TOKEN_GREEK || token->kind == TOKEN_OTHER_SYMBOL) && at + best < text.length &&
+        text.data[at + best] == ' ') {
         best++; /* the grammar's GREEK_CMD takes one blank behind it */
     }
     token->text = strata_span_sub(text, at, at + best);
     return best;
 }
 
-struct math_token *math_lex(uint32_t *count, struct strata_arena *arena, struct strata_span text, enum math_dialect dialect) {
+struct math_token *math_lex(uint32_t *count, struct strata_arena *arena, struct strata_span text,
+                            enum math_dialect dialect) {
     bool strict = dialect == MATH_STRICT;
     bool differentials = !strict || strata_span_find(text, "\\int", 0) != STRATA_NOT_FOUND;
     size_t room = text.length < MATH_MAX_TOKENS ? text.length : MATH_MAX_TOKENS;
@@ -195,17 +216,18 @@ struct math_token *math_lex(uint32_t *count, struct strata_arena *arena, struct 
 struct strata_span math_greek_name(struct strata_span text) {
     static const struct {
         const char *letter, *name;
-    } letters[] = {{"\xce\xb1", "alpha"},    {"\xce\xb2", "beta"},     {"\xce\xb3", "gamma"},  {"\xce\x93", "Gamma"},
-                   {"\xce\xb4", "delta"},    {"\xce\x94", "Delta"},    {"\xce\xb5", "epsilon"}, {"\xcf\xb5", "varepsilon"},
-                   {"\xce\xb6", "zeta"},     {"\xce\xb7", "eta"},      {"\xce\xb8", "theta"},  {"\xce\x98", "Theta"},
-                   {"\xcf\x91", "vartheta"}, {"\xce\xb9", "iota"},     {"\xce\xba", "kappa"},  {"\xce\xbb", "lambda"},
-                   {"\xce\x9b", "Lambda"},   {"\xce\xbc", "mu"},       {"\xce\xbd", "nu"},     {"\xce\xbe", "xi"},
-                   {"\xce\x9e", "Xi"},       {"\xce\xbf", "omicron"},  {"\xcf\x80", "pi"},     {"\xce\xa0", "Pi"},
-                   {"\xcf\x96", "varpi"},    {"\xcf\x81", "rho"},      {"\xcf\xb1", "varrho"}, {"\xcf\x83", "sigma"},
-                   {"\xce\xa3", "Sigma"},    {"\xcf\x82", "varsigma"}, {"\xcf\x84", "tau"},    {"\xcf\x85", "upsilon"},
-                   {"\xce\xa5", "Upsilon"},  {"\xcf\x86", "phi"},      {"\xce\xa6", "Phi"},    {"\xcf\x95", "varphi"},
-                   {"\xcf\x87", "chi"},      {"\xcf\x88", "psi"},      {"\xce\xa8", "Psi"},    {"\xcf\x89", "omega"},
-                   {"\xce\xa9", "Omega"}};
+    } letters[] = {
+        {"\xce\xb1", "alpha"},    {"\xce\xb2", "beta"},     {"\xce\xb3", "gamma"},   {"\xce\x93", "Gamma"},
+        {"\xce\xb4", "delta"},    {"\xce\x94", "Delta"},    {"\xce\xb5", "epsilon"}, {"\xcf\xb5", "varepsilon"},
+        {"\xce\xb6", "zeta"},     {"\xce\xb7", "eta"},      {"\xce\xb8", "theta"},   {"\xce\x98", "Theta"},
+        {"\xcf\x91", "vartheta"}, {"\xce\xb9", "iota"},     {"\xce\xba", "kappa"},   {"\xce\xbb", "lambda"},
+        {"\xce\x9b", "Lambda"},   {"\xce\xbc", "mu"},       {"\xce\xbd", "nu"},      {"\xce\xbe", "xi"},
+        {"\xce\x9e", "Xi"},       {"\xce\xbf", "omicron"},  {"\xcf\x80", "pi"},      {"\xce\xa0", "Pi"},
+        {"\xcf\x96", "varpi"},    {"\xcf\x81", "rho"},      {"\xcf\xb1", "varrho"},  {"\xcf\x83", "sigma"},
+        {"\xce\xa3", "Sigma"},    {"\xcf\x82", "varsigma"}, {"\xcf\x84", "tau"},     {"\xcf\x85", "upsilon"},
+        {"\xce\xa5", "Upsilon"},  {"\xcf\x86", "phi"},      {"\xce\xa6", "Phi"},     {"\xcf\x95", "varphi"},
+        {"\xcf\x87", "chi"},      {"\xcf\x88", "psi"},      {"\xce\xa8", "Psi"},     {"\xcf\x89", "omega"},
+        {"\xce\xa9", "Omega"}};
     text = strata_span_trim(text);
     for (size_t k = 0; k < sizeof letters / sizeof *letters; k++) {
         if (strata_span_is(text, letters[k].letter)) return strata_span_of(letters[k].name);

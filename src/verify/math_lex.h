@@ -1,4 +1,5 @@
-/* Tokens of LaTeX mathematics: the lexer of latex2sympy2_extended's grammar (longest match; in a tie the earlier rule). */
+/* Tokens of LaTeX mathematics: the lexer of latex2sympy2_extended's grammar (longest match; in a tie the earlier rule).
+ */
 #ifndef STRATA_VERIFY_MATH_LEX_H
 #define STRATA_VERIFY_MATH_LEX_H
 
@@ -106,7 +107,8 @@ struct math_token {
     struct strata_span text;
 };
 /* The tokens, TOKEN_END last. NULL when a character belongs to none, or there are too many. */
-struct math_token *math_lex(uint32_t *count, struct strata_arena *arena, struct strata_span text, enum math_dialect dialect);
+struct math_token *math_lex(uint32_t *count, struct strata_arena *arena, struct strata_span text,
+                            enum math_dialect dialect);
 /* The name of a Greek letter token ("\alpha", its character) without backslash; else the text itself. */
 struct strata_span math_greek_name(struct strata_span text);
 

@@ -161,15 +161,18 @@ struct math_node *math_beside(struct strata_arena *arena, struct math_node *a, s
     mpq_inits(whole, part, NULL);
     math_rational(whole, a);
     math_rational(part, b);
-    if (mpq_sgn(whole) < 0) mpq_sub(whole, whole, part);
-    else mpq_add(whole, whole, part);
+    if (mpq_sgn(whole) < 0)
+        mpq_sub(whole, whole, part);
+    else
+        mpq_add(whole, whole, part);
     struct math_node *node = math_make_rational(arena, whole);
     mpq_clears(whole, part, NULL);
     return node;
 }
 
 static bool same_number(const struct math_node *a, const struct math_node *b) {
-    size_t n = (size_t)(a->numerator_size < 0 ? -a->numerator_size : a->numerator_size), d = (size_t)a->denominator_size;
+    size_t n = (size_t)(a->numerator_size < 0 ? -a->numerator_size : a->numerator_size),
+           d = (size_t)a->denominator_size;
     return a->numerator_size == b->numerator_size && a->denominator_size == b->denominator_size &&
            !memcmp(a->numerator, b->numerator, n * sizeof(mp_limb_t)) &&
            !memcmp(a->denominator, b->denominator, d * sizeof(mp_limb_t));
@@ -203,7 +206,8 @@ static size_t print_plain(char *out, size_t room, const struct math_node *node) 
         memcpy(out, node->op == MATH_PI ? "pi" : node->op == MATH_E ? "E" : "I", length);
         return length;
     }
-    if (node->op != MATH_NUMBER || node->numerator_size > 8 || node->numerator_size < -8 || node->denominator_size > 8) return 0;
+    if (node->op != MATH_NUMBER || node->numerator_size > 8 || node->numerator_size < -8 || node->denominator_size > 8)
+        return 0;
     mpq_t value;
     mpq_init(value);
     math_rational(value, node);

@@ -2,17 +2,20 @@
 
 /* Words of the text that make latex2sympy's caller take every name for a complex number. */
 static bool looks_complex(struct strata_span text) {
-    static const char *const marks[] = {"\\mathbb{C}", "\\text{i}", "\\mathrm{i}", "\\det", "\\operatorname{tr}",
-                                        "\\operatorname{rank}", "\\text{rank}", "\\arg{", "\\Re{", "\\Im{",
-                                        "\\operatorname{Re}", "\\operatorname{Im}", "\\text{Re}", "\\text{Im}"};
+    static const char *const marks[] = {
+        "\\mathbb{C}",          "\\text{i}",          "\\mathrm{i}", "\\det",     "\\operatorname{tr}",
+        "\\operatorname{rank}", "\\text{rank}",       "\\arg{",      "\\Re{",     "\\Im{",
+        "\\operatorname{Re}",   "\\operatorname{Im}", "\\text{Re}",  "\\text{Im}"};
     for (size_t k = 0; k < sizeof marks / sizeof *marks; k++) {
         if (strata_span_find(text, marks[k], 0) != STRATA_NOT_FOUND) return true;
     }
     for (size_t i = 0; i < text.length; i++) { /* i or \imath as a word of its own */
-        if (strata_span_at(text, i, "\\imath") && !(i + 6 < text.length && strata_is_letter(text.data[i + 6]))) return true;
+        if (strata_span_at(text, i, "\\imath") && !(i + 6 < text.length && strata_is_letter(text.data[i + 6])))
+            return true;
         if (text.data[i] != 'i') continue;
         char before = i ? text.data[i - 1] : ' ', after = i + 1 < text.length ? text.data[i + 1] : ' ';
-        bool left = strata_is_letter(before) || strata_is_digit(before) || before == '_' || (unsigned char)before >= 0x80;
+        bool left =
+            strata_is_letter(before) || strata_is_digit(before) || before == '_' || (unsigned char)before >= 0x80;
         bool right = strata_is_letter(after) || strata_is_digit(after) || after == '_' || (unsigned char)after >= 0x80;
         if (!left && !right) return true;
     }
@@ -26,8 +29,8 @@ static struct math_node *grouped_number(struct strata_arena *arena, struct strat
     size_t i = minus, lead = 0, length = 0, groups = 0;
     while (i < text.length && strata_is_digit(text.data[i])) i++, lead++;
     if (lead < 1 || lead > 3) return NULL;
-    while (i + 3 < text.length && text.data[i] == ',' && strata_is_digit(text.data[i + 1]) && strata_is_digit(text.data[i + 2]) &&
-           strata_is_digit(text.data[i + 3])) {
+    while (i + 3 < text.length && text.data[i] == ',' && strata_is_digit(text.data[i + 1]) &&
+           strata_is_digit(text.data[i + 2]) && strata_is_digit(text.data[i + 3])) {
         i += 4;
         groups++;
     }
@@ -40,8 +43,10 @@ static struct math_node *grouped_number(struct strata_arena *arena, struct strat
     if (zero && groups > 1) return NULL;
     char *plain = strata_arena_take(arena, text.length);
     for (size_t k = minus; plain && k < text.length; k++) {
-        if (text.data[k] != ',') plain[length++] = text.data[k];
-        else if (zero) plain[length++] = '.';
+        if (text.data[k] != ',')
+            plain[length++] = text.data[k];
+        else if (zero)
+            plain[length++] = '.';
     }
     struct math_node *node = plain ? math_make_decimal(arena, (struct strata_span){plain, length}) : NULL;
     return minus ? math_negate(arena, node) : node;
@@ -111,6 +116,8 @@ static struct math_node *unary(struct math_parser *p, bool functions) {
     size_t count = 0;
     for (;;) {
         uint32_t start = p->at;
+        bool digits = math_peek(p) == TOKEN_NUMBER && count && p->tokens[start - 1].kind == TOKEN_NUMBER;
+        if (digits && p->strict) return NULL; /* two numbers side by side are a slip, not a sum or product */
         struct math_node *part = postfix(p, functions || count == 0);
         if (!part) {
             if (!count) return NULL;
@@ -136,10 +143,14 @@ struct math_node *math_parse_product(struct math_parser *p, bool functions) {
         if (kind != TOKEN_MUL && kind != TOKEN_DIV && kind != TOKEN_COLON && kind != TOKEN_MOD) break;
         p->at++;
         struct math_node *factor = unary(p, functions);
-        if (kind == TOKEN_MUL) product = math_mul(p->arena, product, factor);
-        else if (kind == TOKEN_MOD) product = math_make2(p->arena, MATH_MOD, product, factor);
-        else if (kind == TOKEN_COLON && p->strict) product = math_make2(p->arena, MATH_RATIO, product, factor);
-        else product = math_div(p->arena, product, factor);
+        if (kind == TOKEN_MUL)
+            product = math_mul(p->arena, product, factor);
+        else if (kind == TOKEN_MOD)
+            product = math_make2(p->arena, MATH_MOD, product, factor);
+        else if (kind == TOKEN_COLON && p->strict)
+            product = math_make2(p->arena, MATH_RATIO, product, factor);
+        else
+            product = math_div(p->arena, product, factor);
     }
     return product;
 }

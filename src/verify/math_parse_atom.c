@@ -24,11 +24,16 @@ static struct strata_span accent_name(struct math_parser *p, struct strata_span 
     const char *brace = memchr(text.data, '{', text.length);
     size_t open = (size_t)(brace - text.data), length = 0;
     struct strata_span command = strata_span_trim(strata_span_sub(text, 1, open));
-    bool plain = strata_span_find(command, "text", 0) != STRATA_NOT_FOUND || strata_span_find(command, "mbox", 0) != STRATA_NOT_FOUND;
-    if (strata_span_is(command, "overline")) command = strata_span_of("bar");
-    else if (strata_span_is(command, "overrightarrow")) command = strata_span_of("vec");
-    else if (strata_span_is(command, "widetilde")) command = strata_span_of("tilde");
-    else if (strata_span_find(command, "math", 0) != STRATA_NOT_FOUND) command = strata_span_of("math");
+    bool plain = strata_span_find(command, "text", 0) != STRATA_NOT_FOUND ||
+                 strata_span_find(command, "mbox", 0) != STRATA_NOT_FOUND;
+    if (strata_span_is(command, "overline"))
+        command = strata_span_of("bar");
+    else if (strata_span_is(command, "overrightarrow"))
+        command = strata_span_of("vec");
+    else if (strata_span_is(command, "widetilde"))
+        command = strata_span_of("tilde");
+    else if (strata_span_find(command, "math", 0) != STRATA_NOT_FOUND)
+        command = strata_span_of("math");
     char *out = strata_arena_take(p->arena, command.length + text.length + 2);
     if (!out) return strata_span_of("");
     if (!plain) {
@@ -67,7 +72,8 @@ static bool is_symbol_token(enum math_token_kind kind) {
 }
 
 /* The name at the token, with the subscript tokens from..to if from < to. */
-static struct math_node *make_symbol(struct math_parser *p, const struct math_token *token, uint32_t from, uint32_t to) {
+static struct math_node *make_symbol(struct math_parser *p, const struct math_token *token, uint32_t from,
+                                     uint32_t to) {
     struct strata_span name = token->kind == TOKEN_ACCENT ? accent_name(p, token->text) : strata_span_trim(token->text);
     if (from < to) {
         struct strata_span sub = joined(p, from, to);

@@ -136,7 +136,7 @@ static struct math_node *operator_name(struct math_parser *p) {
     static const struct {
         const char *name;
         enum math_op op;
-    } names[] = {{"gcd", MATH_GCD},      {"lcm", MATH_LCM},      {"floor", MATH_FLOOR},   {"ceil", MATH_CEIL},
+    } names[] = {{"gcd", MATH_GCD},      {"lcm", MATH_LCM},       {"floor", MATH_FLOOR},  {"ceil", MATH_CEIL},
                  {"arsinh", MATH_ASINH}, {"arcsinh", MATH_ASINH}, {"arcosh", MATH_ACOSH}, {"arccosh", MATH_ACOSH},
                  {"artanh", MATH_ATANH}, {"arctanh", MATH_ATANH}};
     p->at++;
@@ -157,8 +157,10 @@ static struct math_node *root(struct math_parser *p) {
         index = math_parse_expression(p);
         if (!index || !math_take(p, TOKEN_RBRACKET)) return NULL;
     }
-    if (math_peek(p) == TOKEN_LBRACE || !p->strict) base = braced(p);
-    else base = math_parse_primary(p, true); /* sqrt(2), sqrt 2 */
+    if (math_peek(p) == TOKEN_LBRACE || !p->strict)
+        base = braced(p);
+    else
+        base = math_parse_primary(p, true); /* sqrt(2), sqrt 2 */
     if (!base) return NULL;
     if (!index) index = math_make_integer(p->arena, 2);
     return math_make2(p->arena, MATH_POW, base, math_div(p->arena, math_make_integer(p->arena, 1), index));
@@ -194,7 +196,8 @@ static struct strata_span differential_name(struct strata_span text) {
 }
 
 /* The variable of integration is a dx among the factors of the integrand: takes it out. */
-static struct math_node *take_differential(struct math_parser *p, struct math_node *body, struct strata_span *variable) {
+static struct math_node *take_differential(struct math_parser *p, struct math_node *body,
+                                           struct strata_span *variable) {
     bool is_variable = body->op == MATH_SYMBOL && body->name.length > 1 && body->name.data[0] == 'd';
     if (is_variable && !variable->length) {
         *variable = strata_span_sub(body->name, 1, body->name.length);
@@ -245,7 +248,8 @@ static struct math_node *limit(struct math_parser *p) {
     if (!variable || !math_take(p, TOKEN_TO)) return NULL;
     struct math_node *point = math_parse_expression(p);
     if (point && math_take(p, TOKEN_CARET)) { /* a side: ^{+} */
-        if (!math_take(p, TOKEN_LBRACE) || !(math_take(p, TOKEN_ADD) || math_take(p, TOKEN_SUB)) || !math_take(p, TOKEN_RBRACE)) {
+        if (!math_take(p, TOKEN_LBRACE) || !(math_take(p, TOKEN_ADD) || math_take(p, TOKEN_SUB)) ||
+            !math_take(p, TOKEN_RBRACE)) {
             return NULL;
         }
     }

@@ -33,7 +33,8 @@ static int relation_of(enum math_token_kind kind) {
     }
 }
 
-static struct math_node *make_relation(struct math_parser *p, int which, struct math_node *left, struct math_node *right) {
+static struct math_node *make_relation(struct math_parser *p, int which, struct math_node *left,
+                                       struct math_node *right) {
     struct math_node *node = math_make2(p->arena, MATH_RELATION, left, right);
     if (node) node->relation = (enum math_relation)which;
     return node;
@@ -60,8 +61,10 @@ static struct math_node *relation(struct math_parser *p) {
         p->at++;
         struct math_node *right = math_parse_expression(p);
         if (!right) return NULL;
-        if (kind == TOKEN_APPROX) left = math_only_symbols(left) ? right : left;
-        else left = chain(p, left, which, right);
+        if (kind == TOKEN_APPROX)
+            left = math_only_symbols(left) ? right : left;
+        else
+            left = chain(p, left, which, right);
     }
     return left;
 }
@@ -120,12 +123,14 @@ static bool elements(struct math_parser *p, struct elements *list, bool relation
         bool found = element(p, list, relations);
         p->depth = depth;
         if (!found) return false;
-        if (math_peek(p) == TOKEN_SEMICOLON || math_peek(p) != TOKEN_COMMA) list->group_end[list->groups++] = list->count;
+        if (math_peek(p) == TOKEN_SEMICOLON || math_peek(p) != TOKEN_COMMA)
+            list->group_end[list->groups++] = list->count;
         if (!math_take(p, TOKEN_COMMA) && !math_take(p, TOKEN_SEMICOLON)) return true;
     }
 }
 
-static struct math_node *container(struct math_parser *p, enum math_op op, struct math_node *const *items, uint32_t count) {
+static struct math_node *container(struct math_parser *p, enum math_op op, struct math_node *const *items,
+                                   uint32_t count) {
     struct math_node *node = math_make(p->arena, op, count);
     for (uint32_t i = 0; node && i < count; i++) node->kids[i] = items[i];
     return node;
@@ -148,10 +153,12 @@ static struct math_node *set_or_tuple(struct math_parser *p, const struct elemen
 }
 
 static bool is_interval_open(enum math_token_kind kind) {
-    return kind == TOKEN_LBRACKET || kind == TOKEN_OPEN || kind == TOKEN_OPEN_CMD || kind == TOKEN_LBRACK || kind == TOKEN_LGROUP;
+    return kind == TOKEN_LBRACKET || kind == TOKEN_OPEN || kind == TOKEN_OPEN_CMD || kind == TOKEN_LBRACK ||
+           kind == TOKEN_LGROUP;
 }
 static bool is_interval_close(enum math_token_kind kind) {
-    return kind == TOKEN_RBRACKET || kind == TOKEN_CLOSE || kind == TOKEN_CLOSE_CMD || kind == TOKEN_RBRACK || kind == TOKEN_RGROUP;
+    return kind == TOKEN_RBRACKET || kind == TOKEN_CLOSE || kind == TOKEN_CLOSE_CMD || kind == TOKEN_RBRACK ||
+           kind == TOKEN_RGROUP;
 }
 
 static struct math_node *interval(struct math_parser *p) {
@@ -175,8 +182,10 @@ static const struct {
     enum math_token_kind open, close;
     bool set;
 } brackets[] = {
-    {TOKEN_OPEN, TOKEN_CLOSE, false},         {TOKEN_OPEN_CMD, TOKEN_CLOSE_CMD, false},
-    {TOKEN_LBRACKET, TOKEN_RBRACKET, false},  {TOKEN_LBRACE, TOKEN_RBRACE, true},
+    {TOKEN_OPEN, TOKEN_CLOSE, false},
+    {TOKEN_OPEN_CMD, TOKEN_CLOSE_CMD, false},
+    {TOKEN_LBRACKET, TOKEN_RBRACKET, false},
+    {TOKEN_LBRACE, TOKEN_RBRACE, true},
     {TOKEN_LBRACE_VISUAL, TOKEN_RBRACE_VISUAL, true},
 };
 
@@ -236,7 +245,8 @@ static struct math_node *intersection(struct math_parser *p) {
 }
 static struct math_node *set_union(struct math_parser *p) {
     struct math_node *left = intersection(p);
-    while (left && math_take(p, TOKEN_UNION)) left = math_make2(p->arena, MATH_UNION, as_set(left), as_set(intersection(p)));
+    while (left && math_take(p, TOKEN_UNION))
+        left = math_make2(p->arena, MATH_UNION, as_set(left), as_set(intersection(p)));
     return left;
 }
 static struct math_node *difference(struct math_parser *p) {

@@ -16,8 +16,9 @@ struct math_parser {
     uint32_t count, at;
     int depth;
     bool strict;
-    bool not_real;             /* names stand for numbers that are not real: the text looks complex */
-    struct math_memo *memo[2]; /* of primary(), with and without functions, by token: no text costs more than a few passes */
+    bool not_real; /* names stand for numbers that are not real: the text looks complex */
+    struct math_memo
+        *memo[2]; /* of primary(), with and without functions, by token: no text costs more than a few passes */
 };
 /* All return NULL, `at` anywhere, when the rule does not match at `at`. */
 struct math_node *math_parse_expression(struct math_parser *p);

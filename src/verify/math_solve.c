@@ -15,22 +15,26 @@ static void collect(struct names *names, const struct math_node *node) {
         for (uint32_t i = 0; i < names->count; i++) {
             if (math_same(names->items[i], node)) return;
         }
-        if (names->count == MAX_NAMES) names->too_many = true;
-        else names->items[names->count++] = node;
+        if (names->count == MAX_NAMES)
+            names->too_many = true;
+        else
+            names->items[names->count++] = node;
         return;
     }
     for (uint32_t i = 0; i < node->count; i++) collect(names, node->kids[i]);
 }
 
-static struct math_node *at_value(struct math_context *context, const struct math_node *f, const struct math_node *name, long value) {
+static struct math_node *at_value(struct math_context *context, const struct math_node *f, const struct math_node *name,
+                                  long value) {
     return math_replace(context->arena, f, name, math_make_integer(context->arena, value));
 }
 
 /* f = slope * name + rest, by its values at 0, 1 and 2. */
-static bool linear(struct math_node **slope, struct math_node **rest, struct math_context *context, const struct math_node *f,
-                   const struct math_node *name) {
+static bool linear(struct math_node **slope, struct math_node **rest, struct math_context *context,
+                   const struct math_node *f, const struct math_node *name) {
     struct strata_arena *arena = context->arena;
-    struct math_node *zero = at_value(context, f, name, 0), *one = at_value(context, f, name, 1), *two = at_value(context, f, name, 2);
+    struct math_node *zero = at_value(context, f, name, 0), *one = at_value(context, f, name, 1),
+                     *two = at_value(context, f, name, 2);
     if (!zero || !one || !two) return false;
     *slope = math_make2(arena, MATH_ADD, one, math_negate(arena, zero));
     *rest = zero;
@@ -63,7 +67,8 @@ static struct math_node *infinity(struct math_context *context, int sign) {
 }
 
 /* The half line (or point, or all but it) that one relation leaves. */
-static struct math_node *half_line(struct math_context *context, const struct math_node *relation, const struct math_node *name) {
+static struct math_node *half_line(struct math_context *context, const struct math_node *relation,
+                                   const struct math_node *name) {
     struct strata_arena *arena = context->arena;
     struct math_node *slope, *rest, *edge, *node;
     enum math_relation which = relation->relation;
@@ -75,7 +80,8 @@ static struct math_node *half_line(struct math_context *context, const struct ma
         edge = (struct math_node *)right;
         upwards = true;
     } else {
-        struct math_node *f = math_make2(arena, MATH_ADD, (struct math_node *)left, math_negate(arena, (struct math_node *)right));
+        struct math_node *f =
+            math_make2(arena, MATH_ADD, (struct math_node *)left, math_negate(arena, (struct math_node *)right));
         if (!f || !linear(&slope, &rest, context, f, name)) return NULL;
         int order = math_order(context, slope, math_make_integer(arena, 0));
         if (order != 1 && order != -1) return NULL;
@@ -102,19 +108,22 @@ static struct math_node *half_line(struct math_context *context, const struct ma
 }
 
 /* |f| < c is -c < f < c; |f| > c is outside. */
-static struct math_node *absolute(struct math_context *context, const struct math_node *relation, const struct math_node *name) {
+static struct math_node *absolute(struct math_context *context, const struct math_node *relation,
+                                  const struct math_node *name) {
     struct strata_arena *arena = context->arena;
     const struct math_node *left = relation->kids[0], *right = relation->kids[1];
     if (left->op != MATH_ABS || math_has_symbol(right)) return NULL;
     bool inside = relation->relation == MATH_LT || relation->relation == MATH_LE;
     if (!inside && relation->relation != MATH_GT && relation->relation != MATH_GE) return NULL;
-    struct math_node *low = math_make2(arena, MATH_RELATION, left->kids[0], math_negate(arena, (struct math_node *)right));
+    struct math_node *low =
+        math_make2(arena, MATH_RELATION, left->kids[0], math_negate(arena, (struct math_node *)right));
     struct math_node *high = math_make2(arena, MATH_RELATION, left->kids[0], (struct math_node *)right);
     if (!low || !high) return NULL;
     static const enum math_relation back[] = {MATH_EQ, MATH_GT, MATH_GE, MATH_LT, MATH_LE, MATH_NE};
     high->relation = relation->relation;
     low->relation = back[relation->relation];
-    return math_make2(arena, inside ? MATH_INTERSECTION : MATH_UNION, half_line(context, low, name), half_line(context, high, name));
+    return math_make2(arena, inside ? MATH_INTERSECTION : MATH_UNION, half_line(context, low, name),
+                      half_line(context, high, name));
 }
 
 /* (low, high) of an intersection of half lines, as one interval. */

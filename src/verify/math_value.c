@@ -53,7 +53,8 @@ static bool call_value(struct math_complex *out, const struct math_node *node, s
     struct strata_hash hash = strata_hash_bytes(node->name.data, node->name.length);
     for (uint32_t i = 0; i < node->count; i++) {
         struct math_complex argument;
-        if (!math_complex_init(&argument, evaluator) || !math_evaluate(&argument, node->kids[i], evaluator)) return false;
+        if (!math_complex_init(&argument, evaluator) || !math_evaluate(&argument, node->kids[i], evaluator))
+            return false;
         double parts[2] = {(double)mpfr_get_flt(argument.re, RND), (double)mpfr_get_flt(argument.im, RND)};
         hash = strata_hash_combine(hash, parts, sizeof parts);
     }
@@ -85,7 +86,8 @@ static bool real_root(struct math_complex *out, const struct math_complex *base,
                       struct math_evaluator *evaluator) {
     if (!evaluator->context->strict || exponent->op != MATH_NUMBER || exponent->numerator_size != 1 ||
         exponent->numerator[0] != 1 || exponent->denominator_size != 1 || !(exponent->denominator[0] & 1) ||
-        exponent->denominator[0] == 1 || exponent->denominator[0] > 1000 || !mpfr_zero_p(base->im) || mpfr_sgn(base->re) >= 0) {
+        exponent->denominator[0] == 1 || exponent->denominator[0] > 1000 || !mpfr_zero_p(base->im) ||
+        mpfr_sgn(base->re) >= 0) {
         return false;
     }
     mpfr_rootn_ui(out->re, base->re, exponent->denominator[0], RND);
@@ -96,18 +98,23 @@ static bool real_root(struct math_complex *out, const struct math_complex *base,
 static bool power(struct math_complex *out, const struct math_node *node, struct math_evaluator *evaluator) {
     struct math_complex base, exponent;
     if (!math_complex_init(&base, evaluator) || !math_complex_init(&exponent, evaluator)) return false;
-    if (!math_evaluate(&base, node->kids[0], evaluator) || !math_evaluate(&exponent, node->kids[1], evaluator)) return false;
+    if (!math_evaluate(&base, node->kids[0], evaluator) || !math_evaluate(&exponent, node->kids[1], evaluator))
+        return false;
     return real_root(out, &base, node->kids[1], evaluator) || math_power(out, &base, &exponent, evaluator);
 }
 
 /* floor and ceil of a value that is an integer but for rounding are that integer. */
-static bool round_value(struct math_complex *out, enum math_op op, const struct math_complex *z, struct math_evaluator *evaluator) {
+static bool round_value(struct math_complex *out, enum math_op op, const struct math_complex *z,
+                        struct math_evaluator *evaluator) {
     struct math_complex nearest;
     if (!mpfr_zero_p(z->im) || !mpfr_number_p(z->re) || !math_complex_init(&nearest, evaluator)) return false;
     mpfr_rint_round(nearest.re, z->re, RND);
-    if (math_close(&nearest, z, evaluator)) mpfr_set(out->re, nearest.re, RND);
-    else if (op == MATH_FLOOR) mpfr_rint_floor(out->re, z->re, RND);
-    else mpfr_rint_ceil(out->re, z->re, RND);
+    if (math_close(&nearest, z, evaluator))
+        mpfr_set(out->re, nearest.re, RND);
+    else if (op == MATH_FLOOR)
+        mpfr_rint_floor(out->re, z->re, RND);
+    else
+        mpfr_rint_ceil(out->re, z->re, RND);
     mpfr_set_zero(out->im, 1);
     return true;
 }
@@ -117,7 +124,9 @@ static bool unary(struct math_complex *out, const struct math_node *node, struct
     if (!math_complex_init(&z, evaluator) || !math_evaluate(&z, node->kids[0], evaluator)) return false;
     if (node->op == MATH_FLOOR || node->op == MATH_CEIL) return round_value(out, node->op, &z, evaluator);
     if (node->op == MATH_FACTORIAL) {
-        if (!mpfr_zero_p(z.im) || !mpfr_number_p(z.re) || mpfr_cmpabs_ui(z.re, 2000) > 0 || !math_spend(evaluator->context, 400)) return false;
+        if (!mpfr_zero_p(z.im) || !mpfr_number_p(z.re) || mpfr_cmpabs_ui(z.re, 2000) > 0 ||
+            !math_spend(evaluator->context, 400))
+            return false;
         mpfr_add_ui(z.re, z.re, 1, RND);
         mpfr_gamma(out->re, z.re, RND);
         mpfr_set_zero(out->im, 1);
@@ -128,7 +137,8 @@ static bool unary(struct math_complex *out, const struct math_node *node, struct
 
 static bool binary(struct math_complex *out, const struct math_node *node, struct math_evaluator *evaluator) {
     struct math_complex a, b, t;
-    if (!math_complex_init(&a, evaluator) || !math_complex_init(&b, evaluator) || !math_complex_init(&t, evaluator)) return false;
+    if (!math_complex_init(&a, evaluator) || !math_complex_init(&b, evaluator) || !math_complex_init(&t, evaluator))
+        return false;
     if (!math_evaluate(&a, node->kids[0], evaluator) || !math_evaluate(&b, node->kids[1], evaluator)) return false;
     switch (node->op) {
     case MATH_RATIO:
@@ -144,7 +154,8 @@ static bool binary(struct math_complex *out, const struct math_node *node, struc
         mpfr_set_zero(out->im, 1);
         return true;
     case MATH_BINOMIAL: { /* a(a-1)...(a-k+1)/k! */
-        if (!mpfr_zero_p(b.im) || !mpfr_integer_p(b.re) || mpfr_sgn(b.re) < 0 || mpfr_cmp_ui(b.re, 500) > 0) return false;
+        if (!mpfr_zero_p(b.im) || !mpfr_integer_p(b.re) || mpfr_sgn(b.re) < 0 || mpfr_cmp_ui(b.re, 500) > 0)
+            return false;
         unsigned long k = mpfr_get_ui(b.re, RND);
         if (!math_spend(evaluator->context, 2 * k)) return false;
         mpfr_set_ui(out->re, 1, RND);
@@ -166,9 +177,12 @@ static bool extreme(struct math_complex *out, const struct math_node *node, stru
     struct math_complex next;
     if (!math_evaluate(out, node->kids[0], evaluator) || !math_complex_init(&next, evaluator)) return false;
     for (uint32_t i = 1; i < node->count; i++) {
-        if (!math_evaluate(&next, node->kids[i], evaluator) || !mpfr_zero_p(next.im) || !mpfr_zero_p(out->im)) return false;
-        if (node->op == MATH_MAX) mpfr_max(out->re, out->re, next.re, RND);
-        else mpfr_min(out->re, out->re, next.re, RND);
+        if (!math_evaluate(&next, node->kids[i], evaluator) || !mpfr_zero_p(next.im) || !mpfr_zero_p(out->im))
+            return false;
+        if (node->op == MATH_MAX)
+            mpfr_max(out->re, out->re, next.re, RND);
+        else
+            mpfr_min(out->re, out->re, next.re, RND);
     }
     return true;
 }

@@ -8,7 +8,7 @@
 #include "verify/math.h"
 
 #define MATH_PRECISION 320
-#define MATH_GUARD 70 /* bits that rounding errors may have eaten */
+#define MATH_GUARD     70 /* bits that rounding errors may have eaten */
 
 struct math_complex {
     mpfr_t re, im;
@@ -24,11 +24,12 @@ struct math_evaluator {
     mpfr_prec_t precision;
     struct math_binding bindings[MATH_MAX_BINDINGS];
     uint32_t bound;
-    int trial;          /* which random point: 0 has all names positive */
-    mpfr_exp_t scale;   /* of the largest number that was added to another: the size of rounding errors */
-    bool loose;         /* a limit or integral took part: about 12 digits are good */
+    int trial;        /* which random point: 0 has all names positive */
+    mpfr_exp_t scale; /* of the largest number that was added to another: the size of rounding errors */
+    bool loose;       /* a limit or integral took part: about 12 digits are good */
 };
-void math_evaluator_init(struct math_evaluator *evaluator, struct math_context *context, mpfr_prec_t precision, int trial);
+void math_evaluator_init(struct math_evaluator *evaluator, struct math_context *context, mpfr_prec_t precision,
+                         int trial);
 /* Initialises out in the arena and sets it to 0; false when memory is out. */
 bool math_complex_init(struct math_complex *out, struct math_evaluator *evaluator);
 /* The value of node with every name at its point; out is initialised by the caller. False when it has none: division by
@@ -42,11 +43,14 @@ bool math_close(const struct math_complex *a, const struct math_complex *b, cons
 bool math_spend(struct math_context *context, uint64_t steps);
 
 /* Elementary functions of one complex argument, and powers; false outside their domain or beyond the limits. */
-bool math_function(struct math_complex *out, enum math_op op, const struct math_complex *z, struct math_evaluator *evaluator);
+bool math_function(struct math_complex *out, enum math_op op, const struct math_complex *z,
+                   struct math_evaluator *evaluator);
 bool math_power(struct math_complex *out, const struct math_complex *base, const struct math_complex *exponent,
                 struct math_evaluator *evaluator);
-void math_multiply(struct math_complex *out, const struct math_complex *a, const struct math_complex *b, struct math_evaluator *evaluator);
-bool math_divide(struct math_complex *out, const struct math_complex *a, const struct math_complex *b, struct math_evaluator *evaluator);
+void math_multiply(struct math_complex *out, const struct math_complex *a, const struct math_complex *b,
+                   struct math_evaluator *evaluator);
+bool math_divide(struct math_complex *out, const struct math_complex *a, const struct math_complex *b,
+                 struct math_evaluator *evaluator);
 /* Sums, integrals, limits, determinants. */
 bool math_aggregate(struct math_complex *out, const struct math_node *node, struct math_evaluator *evaluator);
 
