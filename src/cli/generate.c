@@ -70,10 +70,10 @@ static int ask(struct generation *generation, struct strata_engine *engine, stru
 
 static int measure(struct generation *generation, struct strata_error *err) {
     struct strata_cmab_options options;
+    const struct strata_attention *attention = generation->result.attention;
+    if (!attention) return strata_fail(err, STRATA_ERR_ENGINE, "the engine gave no attention");
     strata_cmab_paper(&options);
     int status = strata_setup_cmab(&options, generation->arguments, err);
-    const struct strata_attention *attention = generation->result.attention;
-    if (!status && !attention) status = strata_fail(err, STRATA_ERR_ENGINE, "the engine gave no attention");
     if (!status) status = strata_cmab_fold(&generation->masses, attention, err);
     if (!status) status = strata_alloc(&generation->rho_t, attention->N, sizeof(double), err);
     if (!status) status = strata_alloc(&generation->rho_lt, attention->L * attention->N, sizeof(double), err);
@@ -172,32 +172,40 @@ static void print_balance(const struct generation *generation) {
 
 /* ---- the picture ---- */
 
+/* Cells of the image tokens' grid. */
+static int map_grid(size_t *rows, size_t *columns, const struct generation *generation, struct strata_error *err) {
+    struct strata_image_processor processor = {0};
+    struct strata_grid grid = {0};
+    const struct strata_image *picture = &generation->prompt.images[0];
+    char *path = strata_path_join(strata_text(generation->arguments, ID(MODEL)), "preprocessor_config.json");
+    if (!path) return strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
+    int status = strata_image_processor_open(&processor, path, strata_size(generation->arguments, ID(MAX_PIXELS)), err);
+    free(path);
+    if (!status) status = strata_image_grid(&grid, &processor, picture->height, picture->width, err);
+    if (!status && !processor.merge_size) status = strata_fail(err, STRATA_ERR_INPUT, "the merge size is 0");
+    *rows = processor.merge_size ? grid.rows / processor.merge_size : 0;
+    *columns = processor.merge_size ? grid.columns / processor.merge_size : 0;
+    return status;
+}
+
 static int write_map(const struct generation *generation, struct strata_error *err) {
-    const char *out = strata_text(generation->arguments, ID(OUT)),
-               *model = strata_text(generation->arguments, ID(MODEL));
+    const char *out = strata_text(generation->arguments, ID(OUT));
     const struct strata_attention *attention = generation->result.attention;
     const struct strata_segment *image = NULL;
+    size_t rows, columns;
     for (size_t s = 0; s < attention->S && !image; s++)
         if (attention->segments[s].kind == STRATA_SEGMENT_IMAGE) image = &attention->segments[s];
     if (!image || !attention->map || !generation->prompt.image_count)
         return strata_fail(err, STRATA_ERR_USAGE, "--out wants a map over an image, and the prompt has none");
-    size_t limit = strata_size(generation->arguments, ID(MAX_PIXELS));
-    struct strata_image_processor processor;
-    struct strata_grid grid;
-    const struct strata_image *picture = &generation->prompt.images[0];
-    char *path = strata_path_join(model, "preprocessor_config.json");
-    int status = path ? strata_image_processor_open(&processor, path, limit, err)
-                      : strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
-    free(path);
-    if (!status) status = strata_image_grid(&grid, &processor, picture->height, picture->width, err);
+    int status = map_grid(&rows, &columns, generation, err);
     if (status) return status;
-    size_t rows = grid.rows / processor.merge_size, columns = grid.columns / processor.merge_size;
     if (rows * columns != image->count || (size_t)image->begin + image->count > attention->T)
         return strata_fail(err, STRATA_ERR_ENGINE, "the engine's map has %u image tokens, not %zu x %zu", image->count,
                            rows, columns);
     struct strata_image drawn = {0};
     struct strata_buffer png = {0};
-    status = strata_image_heatmap(&drawn, picture, attention->map + image->begin, rows, columns, err);
+    status =
+        strata_image_heatmap(&drawn, &generation->prompt.images[0], attention->map + image->begin, rows, columns, err);
     if (!status) status = strata_image_encode_png(&png, &drawn, err);
     if (!status) status = strata_buffer_check(&png, err);
     if (!status) status = strata_file_write(out, png.data, png.length, err);

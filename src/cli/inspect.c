@@ -90,6 +90,7 @@ static int parse_ids(int32_t **out, size_t *count, const char *text, struct stra
         long id = strtol(text, &end, 10);
         if (end == text || (*end && *end != ',') || id < 0 || id > INT32_MAX) {
             free(*out);
+            *out = NULL;
             return strata_fail(err, STRATA_ERR_USAGE, "--decode takes token ids parted by commas");
         }
         (*out)[i] = (int32_t)id;

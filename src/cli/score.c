@@ -97,25 +97,47 @@ static int setup_score(struct strata_score_options *options, const struct strata
 
 /* ---- progress ---- */
 
+struct watch {
+    struct strata_progress *progress;
+    size_t total;   /* records, or 0 */
+    size_t resumed; /* what the bar took as done before the start */
+};
+
 static void on_progress(void *context, const struct strata_score_progress *now) {
-    char note[160], rate[32];
+    struct watch *watch = context;
+    struct strata_buffer note = {0};
+    char rate[32];
     double all = (double)now->draws + (double)now->draws_saved;
-    int length = 0;
-    if (now->seconds > 0)
-        length = snprintf(note, sizeof note, "%s tok/s",
-                          strata_count_text(rate, (double)now->generated_tokens / now->seconds));
-    if (all > 0)
-        length += snprintf(note + length, sizeof note - (size_t)length, "%s%.0f %% of draws saved", length ? ", " : "",
-                           100 * (double)now->draws_saved / all);
-    if (now->bad) length += snprintf(note + length, sizeof note - (size_t)length, ", %zu bad records", now->bad);
-    if (now->failed) snprintf(note + length, sizeof note - (size_t)length, ", %zu failed requests", now->failed);
-    if (!length && !now->bad && !now->failed) note[0] = '\0';
-    strata_progress_update(context, now->samples_done, note);
+    /* Samples of an earlier run become known as the data are read; they must not count for the rate. */
+    if (now->samples_resumed > watch->resumed) {
+        watch->resumed = now->samples_resumed;
+        strata_progress_start(watch->progress, "score", watch->total, watch->resumed);
+    }
+    if (now->seconds > 0) {
+        strata_count_text(rate, (double)now->generated_tokens / now->seconds);
+        strata_buffer_printf(&note, "%s tok/s", rate);
+    }
+    if (all > 0) strata_buffer_printf(&note, ", %.0f %% of draws saved", 100 * (double)now->draws_saved / all);
+    if (now->bad) strata_buffer_printf(&note, ", %zu bad records", now->bad);
+    if (now->failed) strata_buffer_printf(&note, ", %zu failed requests", now->failed);
+    strata_progress_update(watch->progress, now->samples_done, strata_buffer_string(&note));
+    strata_buffer_free(&note);
 }
 
 static void on_bad(void *context, const struct strata_error *error) {
+    struct watch *watch = context;
     char line[1400];
-    strata_progress_message(context, "skipped: %s", strata_error_line(error, line, sizeof line));
+    strata_progress_message(watch->progress, "skipped: %s", strata_error_line(error, line, sizeof line));
+}
+
+/* How many records the run will see; 0 when the file cannot be counted (strata_score then says why). */
+static size_t count_records(const struct strata_score_options *options) {
+    const struct strata_dataset_options *dataset = &options->dataset;
+    size_t total = 0;
+    if (strata_dataset_count(&total, options->data, NULL)) return 0;
+    if (dataset->limit && total > dataset->limit) total = dataset->limit;
+    if (dataset->shards) total = (total + dataset->shards - dataset->shard) / dataset->shards;
+    return options->dry_run && options->pilot_samples < total ? options->pilot_samples : total;
 }
 
 /* ---- the summary ---- */
@@ -221,31 +243,30 @@ static int print_outcome(const struct strata_score_summary *summary, const struc
     return 0;
 }
 
+static int run_score(struct strata_score_summary *summary, struct strata_engine *engine,
+                     struct strata_score_options *options, const struct strata_arguments *arguments,
+                     struct strata_error *err) {
+    struct watch watch = {.progress = strata_progress_create(stderr, strata_flag(arguments, ID(QUIET))),
+                          .total = count_records(options)};
+    strata_progress_start(watch.progress, "score", watch.total, 0);
+    options->interrupt = strata_interruptible();
+    options->on_progress = on_progress;
+    options->progress_context = &watch;
+    options->dataset.on_bad = on_bad;
+    options->dataset.context = &watch;
+    int status = strata_score(summary, engine, options, err);
+    strata_progress_destroy(watch.progress);
+    return status;
+}
+
 int strata_cli_score(const struct strata_arguments *arguments, struct strata_error *err) {
     struct strata_score_options options;
     struct strata_score_summary summary = {0};
     struct strata_engine *engine = NULL;
-    struct strata_progress *progress = NULL;
     int status = setup_score(&options, arguments, err);
     if (!status) status = strata_setup_engine(&engine, arguments, err);
-    if (!status) {
-        size_t total = 0;
-        /* The number is for the bar only: a file that cannot be counted gets its error from strata_score. */
-        if (strata_dataset_count(&total, options.data, NULL)) total = 0;
-        if (options.dataset.limit && total > options.dataset.limit) total = options.dataset.limit;
-        if (options.dataset.shards)
-            total = (total + options.dataset.shards - options.dataset.shard) / options.dataset.shards;
-        progress = strata_progress_create(stderr, strata_flag(arguments, ID(QUIET)));
-        strata_progress_start(progress, "score", total, 0);
-        options.interrupt = strata_interruptible();
-        options.on_progress = on_progress;
-        options.progress_context = progress;
-        options.dataset.on_bad = on_bad;
-        options.dataset.context = progress;
-        status = strata_score(&summary, engine, &options, err);
-        strata_progress_finish(progress);
-    }
-    strata_progress_destroy(progress);
+    if (!status && !strata_flag(arguments, ID(QUIET))) strata_print_plan(engine, arguments);
+    if (!status) status = run_score(&summary, engine, &options, arguments, err);
     if (!status || status == STRATA_ERR_ENGINE) {
         int printed = print_outcome(&summary, arguments, options.cut.chance != STRATA_CHANCE_OFF, status ? NULL : err);
         if (!status) status = printed;

@@ -6,14 +6,20 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "cli/terminal.h"
 #include "engine/native.h"
 
 #define ID(name) STRATA_OPTION_ID_##name
 
+static bool is_scripted(const struct strata_arguments *arguments) {
+    const char *engine = strata_text(arguments, ID(ENGINE));
+    return engine && strcmp(engine, "scripted") == 0;
+}
+
 int strata_setup_engine(struct strata_engine **out, const struct strata_arguments *arguments,
                         struct strata_error *err) {
     size_t batch = strata_size(arguments, ID(BATCH));
-    if (strata_text(arguments, ID(ENGINE)) && strcmp(strata_text(arguments, ID(ENGINE)), "scripted") == 0)
+    if (is_scripted(arguments))
         return strata_engine_scripted(out, 0, batch ? batch : 64, err); /* one world; --seed varies the draws in it */
     if (!strata_given(arguments, ID(MODEL))) {
         strata_fail(err, STRATA_ERR_USAGE, "strata %s needs --model", arguments->command->name);
@@ -30,6 +36,20 @@ int strata_setup_engine(struct strata_engine **out, const struct strata_argument
     };
     if (!options.max_pixels) options.max_pixels = SIZE_MAX; /* the model's own */
     return strata_engine_native(out, &options, err);
+}
+
+void strata_print_plan(const struct strata_engine *engine, const struct strata_arguments *arguments) {
+    struct strata_native_plan plan;
+    char parameters[32], weights[32], cache[32], workspace[32];
+    if (is_scripted(arguments)) return;
+    strata_native_plan(&plan, engine);
+    strata_count_text(parameters, (double)plan.parameters);
+    strata_bytes_text(weights, (double)plan.weight_bytes);
+    strata_bytes_text(cache, (double)plan.max_pages * (double)plan.page_bytes);
+    strata_bytes_text(workspace, (double)plan.workspace_bytes);
+    fprintf(stderr, "model: %s parameters; %s kernels, %s, %zu thread%s, up to %zu answers in flight\n", parameters,
+            plan.isa, plan.compute, plan.threads, plan.threads == 1 ? "" : "s", plan.batch);
+    fprintf(stderr, "memory: weights %s, workspace %s, keys and values up to %s\n", weights, workspace, cache);
 }
 
 static int setup_chance(struct strata_cut *cut, const char *text, struct strata_error *err) {

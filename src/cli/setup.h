@@ -12,6 +12,9 @@
 /* The engine that --engine, --model, --compute, --isa, --threads, --batch, --memory and --max-pixels ask for. */
 int strata_setup_engine(struct strata_engine **out, const struct strata_arguments *arguments, struct strata_error *err);
 
+/* What the native engine settled on and what memory it may take, on stderr; nothing for other engines. */
+void strata_print_plan(const struct strata_engine *engine, const struct strata_arguments *arguments);
+
 /* Applies --preset, then every method option that was given, onto *cut. Options that the command does not know are
  * never given. */
 int strata_setup_cut(struct strata_cut *cut, const struct strata_arguments *arguments, struct strata_error *err);
