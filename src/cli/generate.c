@@ -192,7 +192,7 @@ static int write_map(const struct generation *generation, struct strata_error *e
     const char *out = strata_text(generation->arguments, ID(OUT));
     const struct strata_attention *attention = generation->result.attention;
     const struct strata_segment *image = NULL;
-    size_t rows, columns;
+    size_t rows = 0, columns = 0;
     for (size_t s = 0; s < attention->S && !image; s++)
         if (attention->segments[s].kind == STRATA_SEGMENT_IMAGE) image = &attention->segments[s];
     if (!image || !attention->map || !generation->prompt.image_count)

@@ -244,17 +244,18 @@ static int print_outcome(const struct strata_score_summary *summary, const struc
 }
 
 static int run_score(struct strata_score_summary *summary, struct strata_engine *engine,
-                     struct strata_score_options *options, const struct strata_arguments *arguments,
+                     const struct strata_score_options *asked, const struct strata_arguments *arguments,
                      struct strata_error *err) {
+    struct strata_score_options options = *asked;
     struct watch watch = {.progress = strata_progress_create(stderr, strata_flag(arguments, ID(QUIET))),
-                          .total = count_records(options)};
+                          .total = count_records(asked)};
     strata_progress_start(watch.progress, "score", watch.total, 0);
-    options->interrupt = strata_interruptible();
-    options->on_progress = on_progress;
-    options->progress_context = &watch;
-    options->dataset.on_bad = on_bad;
-    options->dataset.context = &watch;
-    int status = strata_score(summary, engine, options, err);
+    options.interrupt = strata_interruptible();
+    options.on_progress = on_progress;
+    options.progress_context = &watch;
+    options.dataset.on_bad = on_bad;
+    options.dataset.context = &watch;
+    int status = strata_score(summary, engine, &options, err);
     strata_progress_destroy(watch.progress);
     return status;
 }
