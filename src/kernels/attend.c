@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/elementary.h"
 #include "base/memory.h"
 #include "kernels/level.h"
 
@@ -190,6 +191,7 @@ void strata_attend(const struct strata_attend *a, size_t begin, size_t rows, voi
         const float inverse = 1.0f / s.sum[r];
         memcpy(out, s.sums + r * s.sums_stride, a->D * sizeof *out);
         level->scale_row(out, inverse, a->D);
+        if (a->logsumexp) a->logsumexp[token * a->H + head] = s.maximum[r] + strata_logf(s.sum[r]);
         if (a->masses && token >= a->mass_first)
             level->scale_row(a->masses + ((token - a->mass_first) * a->H + head) * a->S, inverse, a->S);
     }

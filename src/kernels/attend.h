@@ -20,6 +20,7 @@ struct strata_attend {
     float *masses;
     const uint32_t *segment_end;
     size_t S, mass_first, H;
+    float *logsumexp; /* token t, head r: logsumexp[t * H + r]; NULL: not wanted */
 };
 
 /* Rows that one task does at once; a row's result does not depend on it. */

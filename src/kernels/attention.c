@@ -75,6 +75,7 @@ static void attention_task(void *context, size_t index, size_t worker) {
         .S = item->S,
         .mass_first = item->mass_first,
         .H = attention->H,
+        .logsumexp = item->logsumexp ? item->logsumexp + g * R : NULL,
     };
     strata_attend(&attend, begin, left < attention->tile ? left : attention->tile, attention->compute->scratch[worker]);
 }

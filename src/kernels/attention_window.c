@@ -7,7 +7,7 @@
 
 struct window {
     const struct strata_compute *compute;
-    float *out;
+    float *out, *logsumexp;
     const float *query, *key, *value;
     size_t out_stride, stride, segments, H, D, tile, page_bytes;
     const uint32_t *bounds;
@@ -71,17 +71,20 @@ static void attend_task(void *context, size_t index, size_t worker) {
         .value_offset = strata_key_bytes(window->compute, D),
         .keys = T,
         .scale = window->scale,
+        .logsumexp = window->logsumexp ? window->logsumexp + first * window->H + h : NULL,
+        .H = window->H,
     };
     strata_attend(&attend, begin, left < window->tile ? left : window->tile, window->compute->scratch[worker]);
 }
 
 void strata_attention_window_forward(const struct strata_compute *compute, float *out, size_t out_stride,
-                                     const float *query, const float *key, const float *value, size_t stride,
+                                     float *logsumexp, const float *query, const float *key, const float *value, size_t stride,
                                      const uint32_t *bounds, size_t segments, size_t H, size_t D, float scale,
                                      void *workspace) {
     struct window window = {
         .compute = compute,
         .out = out,
+        .logsumexp = logsumexp,
         .query = query,
         .key = key,
         .value = value,

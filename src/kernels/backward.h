@@ -19,12 +19,10 @@
  * 64 x 64 are turned over on the way, so no second copy of W exists. */
 void strata_linear_backward_input(const struct strata_compute *compute, float *dx, size_t dx_stride, const float *dout,
                                   size_t dout_stride, const struct strata_matrix *weight, size_t M, bool add);
-/* dweight (N,K), row-major, += dout^T x. Of weight only the type is read. workspace: the caller's,
- * strata_linear_backward_workspace(K) bytes. */
+/* dweight (N,K), row-major, += dout^T x. `weight` is the type of the forward's weights: it decides the rounding. */
 void strata_linear_backward_weight(const struct strata_compute *compute, float *dweight, const float *dout,
                                    size_t dout_stride, const float *x, size_t x_stride, enum strata_weight_type weight,
-                                   size_t M, size_t N, size_t K, void *workspace);
-size_t strata_linear_backward_workspace(size_t K);
+                                   size_t M, size_t N, size_t K);
 /* dbias (N) += sum over rows of dout (M,N). */
 void strata_bias_backward(const struct strata_compute *compute, float *dbias, const float *dout, size_t dout_stride,
                           size_t M, size_t N);

@@ -117,6 +117,7 @@ struct strata_attention_rows {
     size_t S, mass_first;
     /* scratch for masses: (rows - mass_first, H, S) floats, the caller's. */
     float *mass_scratch;
+    float *logsumexp; /* (rows, H) of the scaled scores, for the backward; NULL: not wanted */
 };
 /* Softmax(scale * q k) v, online over key blocks, fp32 sums. All items at once: tasks are (item, kv head, row tile). */
 void strata_attention_forward(const struct strata_compute *compute, const struct strata_attention_rows *items,
@@ -125,11 +126,12 @@ void strata_attention_forward(const struct strata_compute *compute, const struct
 /* ---- attention over a window (vision tower) ---- */
 
 /* Bidirectional attention within segments [bounds[i], bounds[i+1]): q, k, v are (T, H*D) with one stride (rope
- * applied), out (T, H*D). workspace: strata_window_workspace(...) bytes, the caller's. */
+ * applied), out (T, H*D). logsumexp (T, H) of the scaled scores, for the backward, or NULL. workspace:
+ * strata_window_workspace(...) bytes, the caller's. */
 size_t strata_window_workspace(const struct strata_compute *compute, const uint32_t *bounds, size_t segments, size_t H,
                                size_t D);
 void strata_attention_window_forward(const struct strata_compute *compute, float *out, size_t out_stride,
-                                     const float *query, const float *key, const float *value, size_t stride,
+                                     float *logsumexp, const float *query, const float *key, const float *value, size_t stride,
                                      const uint32_t *bounds, size_t segments, size_t H, size_t D, float scale,
                                      void *workspace);
 

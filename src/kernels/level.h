@@ -37,6 +37,16 @@ struct strata_softmax_block {
     size_t rows;
 };
 
+/* One row of a 64-wide block of the attention's backward, in place: scores s become probabilities, their gradient dp
+ * becomes the gradient of the scores before scaling. Lanes outside [begin, end) become zero. */
+struct strata_softmax_backward {
+    float *s, *dp;            /* (64) */
+    const float *lse, *delta; /* one value for the row, or (64) with each */
+    float scale;
+    uint32_t begin, end;
+    bool each;
+};
+
 struct strata_level {
     const char *name;
 
@@ -58,6 +68,20 @@ struct strata_level {
     void (*gelu)(float *out, const float *x, size_t count);
     void (*rope_row)(float *x, const float *cosines, const float *sines, size_t H, size_t D);
     float (*logsumexp_row)(const float *x, size_t V);
+
+    /* Backward (backward_body.inc.h). */
+    void (*transpose)(float *out, size_t out_stride, const float *x, size_t x_stride, size_t rows, size_t columns);
+    void (*pack_pairs)(uint16_t *panel, const float *x, size_t x_stride, size_t rows, size_t columns);
+    void (*transpose_pairs)(uint16_t *out, const uint16_t *block, float *scratch, size_t K); /* scratch: 2048 floats */
+    void (*rmsnorm_backward_row)(float *dx, const float *dout, const float *x, const float *weight, float rstd,
+                                 size_t C, bool add);
+    void (*swiglu_backward_row)(float *dgate, float *dup, const float *dout, const float *gate, const float *up,
+                                size_t F);
+    void (*gelu_backward)(float *dx, const float *dout, const float *x, size_t count);
+    void (*rope_backward_row)(float *x, const float *cosines, const float *sines, size_t H, size_t D);
+    void (*logsumexp_backward_row)(float *dlogits, const float *logits, float lse, float dlse, float temperature,
+                                   size_t V);
+    void (*softmax_backward_row)(const struct strata_softmax_backward *row);
 
     /* For peak.c: multiply-adds in registers, `turns` times; gives the floating point operations. spin_bf16 may be
      * NULL. *sink takes the result. */

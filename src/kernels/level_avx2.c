@@ -21,6 +21,7 @@
 #define VECTORS_6 2
 
 #include "kernels/attention_body.inc.h"
+#include "kernels/backward_body.inc.h"
 #include "kernels/round_body.inc.h"
 #include "kernels/rows_body.inc.h"
 #include "kernels/tile_body.inc.h"

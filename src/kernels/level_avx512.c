@@ -2,6 +2,7 @@
 #include "kernels/avx512_vectors.inc.h"
 
 #include "kernels/attention_body.inc.h"
+#include "kernels/backward_body.inc.h"
 #include "kernels/round_body.inc.h"
 #include "kernels/rows_body.inc.h"
 #include "kernels/tile_body.inc.h"

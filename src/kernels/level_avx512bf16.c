@@ -9,6 +9,7 @@
 #define VDP(c, x, w)   _mm512_dpbf16_ps(c, x, w)
 
 #include "kernels/attention_body.inc.h"
+#include "kernels/backward_body.inc.h"
 #include "kernels/rows_body.inc.h"
 
 LANES_INLINE PAIR_VECTOR pair_set(const uint16_t *x) {

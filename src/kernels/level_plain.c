@@ -1,6 +1,7 @@
 /* The plain level: what the tuned levels are tested against, and what runs on any CPU. Simple loops, kept simple. */
 #include "base/bf16.h"
 #include "kernels/attention_body.inc.h"
+#include "kernels/backward_body.inc.h"
 #include "kernels/level.h"
 #include "kernels/rows_body.inc.h"
 
@@ -66,5 +67,14 @@ const struct strata_level strata_level_plain = {
     .gelu = gelu,
     .rope_row = rope_row,
     .logsumexp_row = logsumexp_row,
+    .transpose = transpose,
+    .pack_pairs = pack_pairs,
+    .transpose_pairs = transpose_pairs,
+    .rmsnorm_backward_row = rmsnorm_backward_row,
+    .swiglu_backward_row = swiglu_backward_row,
+    .gelu_backward = gelu_backward,
+    .rope_backward_row = rope_backward_row,
+    .logsumexp_backward_row = logsumexp_backward_row,
+    .softmax_backward_row = softmax_backward_row,
     .spin_f32 = spin_f32,
 };

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/elementary.h"
 #include "base/memory.h"
+#include "model/rotary.h"
 
 /* Dimensions: T rows of this call, C hidden, H query heads, G key/value heads, D head size, F intermediate, L layers,
  * V vocabulary. Q = H*D, KV = G*D. */
@@ -16,7 +16,7 @@ struct strata_decoder {
     const struct strata_compute *compute;
     struct strata_key_value *memory;
     size_t max_rows, max_items;
-    double *frequencies;                /* (D/2) inverse frequencies, each a float32 value as torch computes it */
+    double *frequencies;                /* (D/2) */
     float *cosines, *sines;             /* (T, D/2) */
     float *normed;                      /* (T, C) */
     float *query_key_value;             /* (T, Q+2KV) */
@@ -88,10 +88,7 @@ int strata_decoder_create(struct strata_decoder **out, const struct strata_model
         strata_decoder_destroy(decoder);
         return code;
     }
-    for (size_t i = 0; i < half; i++) {
-        float exponent = (float)(2 * i) / (float)text->head_size;
-        decoder->frequencies[i] = (double)(1.0f / (float)strata_pow(text->rope_theta, (double)exponent));
-    }
+    strata_rotary_frequencies(decoder->frequencies, text);
     *out = decoder;
     return 0;
 }
@@ -99,27 +96,6 @@ int strata_decoder_create(struct strata_decoder **out, const struct strata_model
 void strata_decoder_embed(float *x, const struct strata_decoder *decoder, const int32_t *ids, size_t T) {
     size_t C = decoder->config->text.hidden;
     for (size_t t = 0; t < T; t++) strata_matrix_get_row(x + t * C, &decoder->weights->embedding, (size_t)ids[t]);
-}
-
-/* apply_multimodal_rotary_pos_emb: dimension pairs [0,s0) turn with the temporal position, [s0,s0+s1) with the height,
- * the rest with the width. The angle is a float32 product, as torch's. */
-static void rotary_tables(struct strata_decoder *decoder, const int32_t *positions, size_t T) {
-    const struct strata_text_config *text = &decoder->config->text;
-    size_t half = text->head_size / 2;
-    for (size_t t = 0; t < T; t++) {
-        size_t i = 0;
-        for (size_t section = 0; section < 3; section++) {
-            int32_t position = positions[section * T + t];
-            for (size_t n = 0; n < text->mrope_sections[section]; n++, i++) {
-                float angle = (float)position * (float)decoder->frequencies[i];
-                double sine, cosine;
-                /* Text rows have three equal positions, but the frequencies differ: nothing to share. */
-                strata_sincos(&sine, &cosine, (double)angle);
-                decoder->cosines[t * half + i] = (float)cosine;
-                decoder->sines[t * half + i] = (float)sine;
-            }
-        }
-    }
 }
 
 /* Memory that depends on the items: page tables of one layer, scratch for the masses. */
@@ -253,7 +229,7 @@ int strata_decoder_forward(struct strata_decoder *decoder, float *x, const int32
     uint32_t *tokens = NULL;
     if (!code) code = token_segments(&tokens, items, count, err);
     if (code) return code;
-    rotary_tables(decoder, positions, T);
+    strata_rotary_tables(decoder->cosines, decoder->sines, decoder->frequencies, &decoder->config->text, positions, T);
     show_hidden(decoder, trace, items, T, 0, x);
     for (size_t index = 0; index < decoder->config->text.layers; index++) {
         layer_forward(decoder, x, items, count, T, index, tokens);

@@ -37,6 +37,7 @@ int strata_gradients_create(struct strata_gradients *out, const struct strata_mo
 void strata_gradients_zero(struct strata_gradients *gradients);
 void strata_gradients_free(struct strata_gradients *gradients);
 /* L2 norm over everything, summed in double in one fixed order whatever the threads. */
-double strata_gradients_norm(const struct strata_gradients *gradients, struct strata_threads *threads);
+int strata_gradients_norm(double *out, const struct strata_gradients *gradients, struct strata_threads *threads,
+                          struct strata_error *err);
 
 #endif

@@ -6,12 +6,9 @@
 
 #include "base/elementary.h"
 #include "base/memory.h"
+#include "model/vision_private.h"
 
-/* Dimensions: N patches, E vision hidden, H heads, D head size, I intermediate. */
-
-#define VISION_EPS   1e-6f /* of the tower's norms, whatever rms_norm_eps says (Qwen2_5_VLVisionBlock) */
 #define VISION_THETA 10000.0
-#define MLP_ROWS     256 /* rows per piece of the MLP: bounds the memory of its inner activations */
 
 void strata_window_order_free(struct strata_window_order *order) {
     free(order->cells);
@@ -57,23 +54,7 @@ void strata_patch_positions(uint32_t *positions, struct strata_grid grid, size_t
     }
 }
 
-struct tower {
-    const struct strata_vision_config *config;
-    const struct strata_weights *weights;
-    const struct strata_compute *compute;
-    const struct strata_trace *trace;
-    size_t N, E, H, D, I;
-    struct strata_window_order order;
-    uint32_t image_bounds[2];
-    uint32_t *positions;           /* (N, 2), the image's order */
-    float *cosines, *sines;        /* (N, D/2), window order */
-    float *x, *normed, *attention; /* (N, E) */
-    float *query_key_value;        /* (N, 3E) */
-    float *gate_up, *inner;        /* (MLP_ROWS, 2I), (MLP_ROWS, I) */
-    void *workspace;
-};
-
-static void tower_free(struct tower *tower) {
+void strata_tower_free(struct strata_tower *tower) {
     strata_window_order_free(&tower->order);
     free(tower->positions);
     free(tower->cosines);
@@ -82,12 +63,13 @@ static void tower_free(struct tower *tower) {
     free(tower->normed);
     free(tower->attention);
     free(tower->query_key_value);
+    free(tower->logsumexp);
     free(tower->gate_up);
     free(tower->inner);
     free(tower->workspace);
 }
 
-static int tower_allocate(struct tower *tower, struct strata_grid grid, struct strata_error *err) {
+static int tower_allocate(struct strata_tower *tower, struct strata_grid grid, struct strata_error *err) {
     size_t N = tower->N, E = tower->E, H = tower->H, D = tower->D, I = tower->I;
     int code = strata_window_order(&tower->order, tower->config, grid, err);
     if (code) return code;
@@ -103,8 +85,8 @@ static int tower_allocate(struct tower *tower, struct strata_grid grid, struct s
                   {&tower->normed, N * E},
                   {&tower->attention, N * E},
                   {&tower->query_key_value, N * 3 * E},
-                  {&tower->gate_up, MLP_ROWS * 2 * I},
-                  {&tower->inner, MLP_ROWS * I}};
+                  {&tower->gate_up, STRATA_VISION_ROWS * 2 * I},
+                  {&tower->inner, STRATA_VISION_ROWS * I}};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         if ((code = strata_alloc_aligned(arrays[i].pointer, arrays[i].count, sizeof(float), err))) return code;
     }
@@ -113,7 +95,7 @@ static int tower_allocate(struct tower *tower, struct strata_grid grid, struct s
 }
 
 /* rot_pos_emb: D/4 frequencies on the row, then the same on the column; frequencies and angles in float32, as torch. */
-static void rotary_tables(struct tower *tower) {
+static void rotary_tables(struct strata_tower *tower) {
     size_t half = tower->D / 2, quarter = half / 2, merge = tower->config->merge_size, cell_size = merge * merge;
     for (size_t place = 0; place < tower->N; place++) {
         size_t patch = tower->order.cells[place / cell_size] * cell_size + place % cell_size;
@@ -130,38 +112,48 @@ static void rotary_tables(struct tower *tower) {
 }
 
 /* Patches of cell order->cells[i] move to place i (or back). */
-static void to_window_order(struct tower *tower, float *out, const float *x) {
+static void to_window_order(struct strata_tower *tower, float *out, const float *x) {
     size_t cell_floats = tower->config->merge_size * tower->config->merge_size * tower->E;
     for (size_t i = 0; i < tower->order.cell_count; i++) {
         memcpy(out + i * cell_floats, x + tower->order.cells[i] * cell_floats, cell_floats * sizeof *out);
     }
 }
 
-static void show(const struct tower *tower, const char *name, const float *values, size_t rows, size_t columns) {
+static void show(const struct strata_tower *tower, const char *name, const float *values, size_t rows, size_t columns) {
     if (tower->trace) tower->trace->stage(tower->trace->context, name, values, 0, rows, columns);
 }
 
-static void block_forward(struct tower *tower, size_t index) {
+const uint32_t *strata_tower_bounds(const struct strata_tower *tower, size_t index, size_t *segments) {
+    bool full = tower->config->full_attention[index];
+    *segments = full ? 1 : tower->order.windows;
+    return full ? tower->image_bounds : tower->order.bounds;
+}
+
+void strata_tower_attention(struct strata_tower *tower, size_t index) {
     const struct strata_vision_block *block = &tower->weights->blocks[index];
     const struct strata_compute *compute = tower->compute;
-    size_t N = tower->N, E = tower->E, H = tower->H, D = tower->D, I = tower->I;
+    size_t N = tower->N, E = tower->E, H = tower->H, D = tower->D, segments;
+    const uint32_t *bounds = strata_tower_bounds(tower, index, &segments);
     float *qkv = tower->query_key_value;
 
-    strata_rmsnorm_forward(compute, tower->normed, NULL, tower->x, block->norm1, VISION_EPS, N, E);
+    strata_rmsnorm_forward(compute, tower->normed, NULL, tower->x, block->norm1, STRATA_VISION_EPS, N, E);
     strata_linear_forward(compute, qkv, 3 * E, tower->normed, E, &block->query_key_value, block->query_key_value_bias,
                           N, false);
     strata_rope_forward(compute, qkv, 3 * E, tower->cosines, tower->sines, N, H, D);
     strata_rope_forward(compute, qkv + E, 3 * E, tower->cosines, tower->sines, N, H, D);
-    bool full = tower->config->full_attention[index];
-    const uint32_t *bounds = full ? tower->image_bounds : tower->order.bounds;
     float scale = 1.0f / __builtin_sqrtf((float)D);
-    strata_attention_window_forward(compute, tower->attention, E, qkv, qkv + E, qkv + 2 * E, 3 * E, bounds,
-                                    full ? 1 : tower->order.windows, H, D, scale, tower->workspace);
+    strata_attention_window_forward(compute, tower->attention, E, tower->logsumexp, qkv, qkv + E, qkv + 2 * E, 3 * E,
+                                    bounds, segments, H, D, scale, tower->workspace);
     strata_linear_forward(compute, tower->x, E, tower->attention, E, &block->output, block->output_bias, N, true);
+}
 
-    strata_rmsnorm_forward(compute, tower->normed, NULL, tower->x, block->norm2, VISION_EPS, N, E);
-    for (size_t row = 0; row < N; row += MLP_ROWS) {
-        size_t rows = N - row < MLP_ROWS ? N - row : MLP_ROWS;
+void strata_tower_mlp(struct strata_tower *tower, size_t index) {
+    const struct strata_vision_block *block = &tower->weights->blocks[index];
+    const struct strata_compute *compute = tower->compute;
+    size_t N = tower->N, E = tower->E, I = tower->I;
+    strata_rmsnorm_forward(compute, tower->normed, NULL, tower->x, block->norm2, STRATA_VISION_EPS, N, E);
+    for (size_t row = 0; row < N; row += STRATA_VISION_ROWS) {
+        size_t rows = N - row < STRATA_VISION_ROWS ? N - row : STRATA_VISION_ROWS;
         strata_linear_forward(compute, tower->gate_up, 2 * I, tower->normed + row * E, E, &block->gate_up,
                               block->gate_up_bias, rows, false);
         strata_swiglu_forward(compute, tower->inner, I, tower->gate_up, 2 * I, tower->gate_up + I, 2 * I, rows, I);
@@ -172,7 +164,7 @@ static void block_forward(struct tower *tower, size_t index) {
 
 /* Qwen2_5_VLPatchMerger: norm, merge^2 patches side by side, two linear layers with an exact GELU between; rows go back
  * to the image's order. */
-static int merge_patches(struct tower *tower, float *embeds, size_t out_hidden, struct strata_error *err) {
+static int merge_patches(struct strata_tower *tower, float *embeds, size_t out_hidden, struct strata_error *err) {
     const struct strata_weights *weights = tower->weights;
     size_t cells = tower->order.cell_count, G = tower->config->merge_size * tower->config->merge_size * tower->E;
     float *up, *rows;
@@ -182,8 +174,8 @@ static int merge_patches(struct tower *tower, float *embeds, size_t out_hidden, 
         free(up);
         return code;
     }
-    strata_rmsnorm_forward(tower->compute, tower->normed, NULL, tower->x, weights->merger_norm, VISION_EPS, tower->N,
-                           tower->E);
+    strata_rmsnorm_forward(tower->compute, tower->normed, NULL, tower->x, weights->merger_norm, STRATA_VISION_EPS,
+                           tower->N, tower->E);
     strata_linear_forward(tower->compute, up, G, tower->normed, G, &weights->merger_up, weights->merger_up_bias, cells,
                           false);
     strata_gelu_forward(tower->compute, up, up, cells * G);
@@ -197,36 +189,50 @@ static int merge_patches(struct tower *tower, float *embeds, size_t out_hidden, 
     return 0;
 }
 
+int strata_tower_open(struct strata_tower *tower, struct strata_grid grid, const struct strata_model_config *config,
+                      const struct strata_weights *weights, const struct strata_compute *compute,
+                      struct strata_error *err) {
+    const struct strata_vision_config *vision = &config->vision;
+    *tower = (struct strata_tower){.config = vision, .weights = weights, .compute = compute};
+    tower->N = (size_t)grid.rows * grid.columns;
+    tower->E = vision->hidden;
+    tower->H = vision->heads;
+    tower->D = vision->hidden / vision->heads;
+    tower->I = vision->intermediate;
+    int code = tower_allocate(tower, grid, err);
+    if (code) return code;
+    strata_patch_positions(tower->positions, grid, vision->merge_size);
+    rotary_tables(tower);
+    return 0;
+}
+
+void strata_tower_embed(struct strata_tower *tower, const float *patches) {
+    const struct strata_matrix *embedding = &tower->weights->patch_embedding;
+    strata_linear_forward(tower->compute, tower->normed, tower->E, patches, embedding->K, embedding, NULL, tower->N,
+                          false);
+    to_window_order(tower, tower->x, tower->normed);
+}
+
 int strata_vision_forward(float *embeds, const float *patches, struct strata_grid grid,
                           const struct strata_model_config *config, const struct strata_weights *weights,
                           const struct strata_compute *compute, const struct strata_trace *trace,
                           struct strata_error *err) {
-    const struct strata_vision_config *vision = &config->vision;
-    size_t P = vision->channels * vision->temporal_patch_size * vision->patch_size * vision->patch_size;
-    struct tower tower = {.config = vision, .weights = weights, .compute = compute, .trace = trace};
-    tower.N = (size_t)grid.rows * grid.columns;
-    tower.E = vision->hidden;
-    tower.H = vision->heads;
-    tower.D = vision->hidden / vision->heads;
-    tower.I = vision->intermediate;
-    int code = tower_allocate(&tower, grid, err);
-    if (code) {
-        tower_free(&tower);
-        return code;
+    struct strata_tower tower;
+    int code = strata_tower_open(&tower, grid, config, weights, compute, err);
+    tower.trace = trace;
+    if (!code) {
+        strata_tower_embed(&tower, patches);
+        show(&tower, "vision.patch_embed", tower.normed, tower.N, tower.E);
     }
-    strata_patch_positions(tower.positions, grid, vision->merge_size);
-    rotary_tables(&tower);
-    strata_linear_forward(compute, tower.normed, tower.E, patches, P, &weights->patch_embedding, NULL, tower.N, false);
-    show(&tower, "vision.patch_embed", tower.normed, tower.N, tower.E);
-    to_window_order(&tower, tower.x, tower.normed);
-    for (size_t index = 0; index < vision->depth; index++) {
+    for (size_t index = 0; !code && index < config->vision.depth; index++) {
         char name[48];
-        block_forward(&tower, index);
+        strata_tower_attention(&tower, index);
+        strata_tower_mlp(&tower, index);
         snprintf(name, sizeof name, "vision.block.%zu", index);
         show(&tower, name, tower.x, tower.N, tower.E);
     }
-    code = merge_patches(&tower, embeds, vision->out_hidden, err);
-    if (!code) show(&tower, "vision_embeds", embeds, tower.order.cell_count, vision->out_hidden);
-    tower_free(&tower);
+    if (!code) code = merge_patches(&tower, embeds, config->vision.out_hidden, err);
+    if (!code) show(&tower, "vision_embeds", embeds, tower.order.cell_count, config->vision.out_hidden);
+    strata_tower_free(&tower);
     return code;
 }

@@ -46,7 +46,7 @@ static void add_vector(struct builder *builder, float *vector, size_t first, siz
     struct strata_weight_row *row = add_row(builder, name);
     row->rank = 1;
     row->shape[0] = count;
-    row->vector = builder->placed ? vector + first : NULL;
+    row->vector = builder->placed && vector ? vector + first : NULL;
 }
 
 #define SHAPE(rows, columns) ((const size_t[2]){(rows), (columns)})
