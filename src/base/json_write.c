@@ -51,7 +51,7 @@ static void write_real(struct strata_buffer *out, double value) {
 void strata_json_write(struct strata_buffer *out, const json_t *value) {
     switch (json_typeof(value)) {
     case JSON_OBJECT: {
-        json_t *object = (json_t *)(uintptr_t)value; /* jansson's iterators are not const-correct */
+        json_t *object = (json_t *)value; /* jansson's iterators are not const-correct */
         const char *separator = "{";
         for (void *i = json_object_iter(object); i; i = json_object_iter_next(object, i)) {
             strata_buffer_text(out, separator);

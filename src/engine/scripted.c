@@ -138,7 +138,7 @@ static int make_attention(struct strata_attention **out, const struct scripted *
         strata_random_make(engine->seed, waiting->sample_id, STRATA_PURPOSE_SCRIPTED, SCRIPT_MASSES, waiting->draw);
     double rho = strata_exp(strata_log(0.02) + strata_random_uniform(&balance, 0) * strata_log(200.0));
     for (size_t i = 0; i < L * N; i++) {
-        double text = 0.9 / (1 + rho), shares[S], sum = 0;
+        double text = 0.9 / (1 + rho), shares[S] = {0}, sum = 0;
         for (size_t s = 0; s < S; s++)
             if (layout[s].kind != STRATA_SEGMENT_IMAGE)
                 sum += shares[s] = 0.5 + strata_random_uniform(&noise, i * S + s);

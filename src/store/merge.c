@@ -46,7 +46,7 @@ static int compare(struct strata_store *store, const char *directory, const char
         else
             strata_fail(err, STRATA_ERR_STATE, "the runs overlap: another one has sample %.160s too",
                         column(statement, 1));
-        code = strata_fail_at(err, STRATA_ERR_STATE, "%s", directory);
+        strata_fail_at(err, STRATA_ERR_STATE, "%s", directory);
         code = STRATA_ERR_STATE;
     } else if (step != SQLITE_DONE) {
         code = strata_store_fail(store, "compare the stores", err);

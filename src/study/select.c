@@ -118,7 +118,7 @@ static int check_options(const struct strata_select_options *options, unsigned m
 
 int strata_select(struct strata_select_summary *summary, const struct strata_select_options *options,
                   struct strata_error *err) {
-    struct strata_select_summary local;
+    struct strata_select_summary local = {0};
     struct strata_cut stored;
     struct choosing choosing = {.options = options, .summary = summary ? summary : &local};
     *choosing.summary = (struct strata_select_summary){0};

@@ -45,7 +45,7 @@ static char *absolute_folder(const char *path) {
 
 static int find_origin(struct origin *origin, const struct strata_selection *selection, struct strata_error *err) {
     const struct strata_select_options *options = selection->options;
-    struct strata_hash hash;
+    struct strata_hash hash = {0};
     char *expected = NULL, *missing = NULL;
     int code = 0;
     if (options->data)

@@ -180,7 +180,7 @@ static void test_skip_bad(void **state) {
     put("{\"id\": 1, \"question\": \"q\", \"answer\": \"y\"}\nnonsense\n{\"id\": 1, \"question\": \"q\", \"answer\": "
         "\"y\"}\n\n{\"id\": \"2\", \"question\": \"q\", \"answer\": \"y\"}");
     assert_int_equal(strata_dataset_open(&dataset, path, &options, NULL), 0);
-    size_t indices[4];
+    size_t indices[4] = {0};
     while (assert_int_equal(strata_dataset_next(dataset, &sample, &got, NULL), 0), got) {
         indices[good++] = sample.index;
         strata_sample_free(&sample);

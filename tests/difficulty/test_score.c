@@ -89,7 +89,8 @@ static void test_batch_order_speculation_cache(void **state) {
     static const struct {
         size_t batch, window, cache;
         double speculation;
-    } cases[] = {{1, 0, 0, 0}, {3, 0, 1, 0.5}, {8, 0, 0, 0.1}, {64, 0, 0, 0}, {64, 5, 1, 20}, {500, 0, 4000, 20}};
+    } cases[] = {{1, 0, 0, 0},       {3, 0, 1, 0.5}, {8, 0, 0, 0.1},    {64, 0, 0, 0},
+                 {200, 0, 0, 0.001}, {64, 5, 1, 20}, {500, 0, 4000, 20}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct strata_score_options options;
         struct strata_score_summary summary;
@@ -106,6 +107,7 @@ static void test_batch_order_speculation_cache(void **state) {
         assert_int_equal(summary.pending, 0);
         if (cases[i].speculation == 0) assert_int_equal(summary.speculative, 0);
         if (cases[i].speculation >= 20) assert_true(summary.speculative > 0);
+        assert_true((double)summary.speculative <= cases[i].speculation * (double)summary.draws_now + 1);
         /* Asked exactly what the rule reads and what speculation added, and one CMAB generation a sample. */
         assert_int_equal(summary.draws_now, summary.draws + summary.speculative + RECORDS - RECORDS / 50);
         assert_true(summary.engine.peak_batch <= (cases[i].batch > 10 ? cases[i].batch : 10));
@@ -316,7 +318,7 @@ static void test_interrupt_and_dry_run(void **state) {
     options.dry_run = false;
     options.interrupt = &flag;
     options.on_progress = stop_soon;
-    options.progress_context = (void *)(uintptr_t)&flag;
+    options.progress_context = (void *)&flag;
     struct strata_engine *engine = lossy_engine(0, false, 200);
     struct strata_error err;
     assert_int_equal(strata_score(&summary, engine, &options, &err), STRATA_ERR_INTERRUPTED);
