@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/huge_pages.h"
 #include "base/memory.h"
 #include "kernels/level.h"
 
@@ -64,7 +65,7 @@ int strata_compute_create(struct strata_compute *out, const struct strata_level 
     int status = strata_alloc(&out->scratch, workers, sizeof *out->scratch, err);
     for (; status == STRATA_OK && out->workers < workers; out->workers += status == STRATA_OK)
         status = strata_alloc_aligned(&out->scratch[out->workers], 1, SCRATCH_BYTES, err);
-    if (status == STRATA_OK) status = strata_alloc_aligned(&out->shared, 1, SHARED_BYTES, err);
+    if (status == STRATA_OK) status = strata_alloc_huge(&out->shared, SHARED_BYTES, err);
     if (status != STRATA_OK) strata_compute_free(out);
     return status;
 }

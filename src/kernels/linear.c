@@ -3,9 +3,10 @@
 #include "kernels/kernels.h"
 #include "kernels/level.h"
 
-#define FEW_ROWS    16  /* decoding: weights pass by once, front to back; more rows: blocks of them stay in L2 */
-#define ROW_BLOCK   192 /* rows beside which a block of a panel is used */
-#define PANEL_GROUP 8
+#define FEW_ROWS     16  /* decoding: weights pass by once, front to back; more rows: blocks of them stay in L2 */
+#define ROW_BLOCK    192 /* rows beside which a block of a panel is used */
+#define PANEL_GROUP  8
+#define FEW_PRODUCTS ((size_t)1 << 17) /* under about 10 us of work, other threads are not woken */
 
 struct linear {
     const struct strata_compute *compute;
@@ -76,10 +77,11 @@ static void pack_task(void *context, size_t index, size_t worker) {
     const struct linear *linear = context;
     const size_t row = index * FEW_ROWS, rows = smaller(FEW_ROWS, linear->M - row), K = linear->weight->K;
     (void)worker;
-    for (size_t k = 0; k < K; k += STRATA_K_BLOCK)
-        linear->compute->level->round_rows(packed_at(linear, row, k), STRATA_K_BLOCK,
-                                           linear->x + row * linear->x_stride + k, linear->x_stride, rows,
-                                           smaller(STRATA_K_BLOCK, K - k));
+    for (size_t m = row; m < row + rows; m++)
+        for (size_t k = 0; k < K; k += STRATA_K_BLOCK)
+            linear->compute->level->round_rows(packed_at(linear, m, k), STRATA_K_BLOCK,
+                                               linear->x + m * linear->x_stride + k, 0, 1,
+                                               smaller(STRATA_K_BLOCK, K - k));
 }
 
 static void linear_task(void *context, size_t index, size_t worker) {
@@ -101,12 +103,13 @@ static void linear_task(void *context, size_t index, size_t worker) {
 }
 
 static void run(struct linear *linear) {
-    struct strata_threads *threads = linear->compute->threads;
+    const size_t products = linear->M * linear->weight->N * linear->weight->K; /* of arrays that are in memory */
+    struct strata_threads *threads = products > FEW_PRODUCTS ? linear->compute->threads : NULL;
     if (linear->packed) strata_threads_run(threads, pieces_of(linear->M, FEW_ROWS), pack_task, linear);
     linear->row_blocks = pieces_of(linear->M, ROW_BLOCK);
     linear->row_block = pieces_of(linear->M, linear->row_blocks);
     /* Enough tasks that the threads end together, but none so small that handing it out shows. */
-    const size_t pieces = linear->panels * linear->row_blocks / (3 * strata_threads_count(threads));
+    const size_t pieces = linear->panels * linear->row_blocks / (4 * strata_threads_count(threads));
     linear->group = pieces < 1 ? 1 : smaller(pieces, PANEL_GROUP);
     strata_threads_run(threads, pieces_of(linear->panels, linear->group) * linear->row_blocks, linear_task, linear);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/bf16.h"
+#include "base/huge_pages.h"
 #include "base/memory.h"
 #include "kernels/kernels.h"
 
@@ -33,7 +34,7 @@ int strata_matrix_create(struct strata_matrix *out, enum strata_weight_type type
         !strata_mul_ok(&bytes, bytes, panels))
         return strata_fail(err, STRATA_ERR_MEMORY, "a matrix of %zu x %zu does not fit the address space", N, K);
     bytes = panels * panel_values(out) * value;
-    const int status = strata_alloc_aligned(&out->panels, bytes, 1, err);
+    const int status = strata_alloc_huge(&out->panels, bytes, err);
     if (status != STRATA_OK) return status;
     out->bytes = bytes;
     memset(out->panels, 0, bytes); /* the padding of N and of an odd K must be zero */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/huge_pages.h"
 #include "base/memory.h"
 #include "kernels/lanes.h"
 #include "kernels/level.h"
@@ -41,7 +42,7 @@ int strata_probe_create(struct strata_probe **out, const struct strata_level *le
     probe->workers = strata_threads_count(threads);
     status = strata_alloc(&probe->slices, probe->workers, sizeof *probe->slices, err);
     for (size_t i = 0; status == STRATA_OK && probe->read_bytes && i < probe->workers; i++) {
-        status = strata_alloc_aligned(&probe->slices[i].memory, probe->read_bytes, 1, err);
+        status = strata_alloc_huge(&probe->slices[i].memory, probe->read_bytes, err);
         if (status == STRATA_OK) memset(probe->slices[i].memory, 1, probe->read_bytes);
     }
     if (status != STRATA_OK) {

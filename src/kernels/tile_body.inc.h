@@ -30,6 +30,16 @@
 #define END_ROW(r)           EACH_VECTOR(END_VECTOR, r)
 // clang-format on
 
+/* Asks for half of what a step of a tile uses (a step: 64 floats or 64 bf16 pairs). To L2: hints nearer than that lose.
+ */
+#define STEP_BYTES  256
+#define AHEAD_BYTES (STEP_BYTES / 2)
+LANES_INLINE const char *fetch(const char *ahead) {
+    __builtin_prefetch(ahead, 0, 2);
+    __builtin_prefetch(ahead + 64, 0, 2);
+    return ahead + AHEAD_BYTES;
+}
+
 LANES_INLINE void tile_end(const struct strata_tile *tile, size_t row, size_t column, VECTOR sum) {
     float *out = tile->out + row * tile->out_stride + column;
     if (tile->bias) {
@@ -41,22 +51,23 @@ LANES_INLINE void tile_end(const struct strata_tile *tile, size_t row, size_t co
     V_STORE(out, sum);
 }
 
-LANES_INLINE void part_f32(const struct strata_tile *tile, size_t first, size_t column, const int rows,
-                           const int vectors) {
+LANES_INLINE void part_f32(const struct strata_tile *tile, size_t first, size_t column, const char *ahead,
+                           const int rows, const int vectors) {
     const size_t x_stride = tile->x_stride;
     const float *x = (const float *)tile->x + first * x_stride;
     const float *line = (const float *)tile->panel + column;
     EACH_ROW(DECLARE_ROW)
     EACH_VECTOR(DECLARE_WEIGHT, _)
     for (size_t k = 0; k < tile->K; k++, line += STRATA_PANEL) {
+        ahead = fetch(ahead);
         EACH_VECTOR(LOAD_FLOATS, _)
         EACH_ROW(FMA_ROW)
     }
     EACH_ROW(END_ROW)
 }
 
-LANES_INLINE void part_widen(const struct strata_tile *tile, size_t first, size_t column, const int rows,
-                             const int vectors) {
+LANES_INLINE void part_widen(const struct strata_tile *tile, size_t first, size_t column, const char *ahead,
+                             const int rows, const int vectors) {
     const size_t x_stride = tile->x_stride;
     const float *x = (const float *)tile->x + first * x_stride;
     const uint16_t *line = (const uint16_t *)tile->panel + 2 * column;
@@ -64,6 +75,7 @@ LANES_INLINE void part_widen(const struct strata_tile *tile, size_t first, size_
     EACH_VECTOR(DECLARE_WEIGHT, _)
     size_t k = 0;
     for (; k + 1 < tile->K; k++, line += 2 * STRATA_PANEL) {
+        ahead = fetch(ahead);
         EACH_VECTOR(LOAD_EVEN, _)
         EACH_ROW(FMA_ROW)
         k++;
@@ -85,8 +97,8 @@ LANES_INLINE void part_widen(const struct strata_tile *tile, size_t first, size_
 #define VDP_VECTOR(r, v)     if (USED(r, v)) c##r##v = VDP(c##r##v, b, p##v);
 #define VDP_ROW(r)           if (rows > (r)) { const PAIR_VECTOR b = PAIR_SET(x + x_stride * (r) + k); EACH_VECTOR(VDP_VECTOR, r) }
 // clang-format on
-LANES_INLINE void part_bf16(const struct strata_tile *tile, size_t first, size_t column, const int rows,
-                            const int vectors) {
+LANES_INLINE void part_bf16(const struct strata_tile *tile, size_t first, size_t column, const char *ahead,
+                            const int rows, const int vectors) {
     const size_t x_stride = tile->x_stride;
     const uint16_t *x = (const uint16_t *)tile->x + first * x_stride;
     const uint16_t *line = (const uint16_t *)tile->panel + 2 * column;
@@ -94,6 +106,7 @@ LANES_INLINE void part_bf16(const struct strata_tile *tile, size_t first, size_t
     EACH_VECTOR(DECLARE_PAIRS, _)
     size_t k = 0;
     for (; k + 1 < tile->K; k += 2, line += 2 * STRATA_PANEL) {
+        ahead = fetch(ahead);
         EACH_VECTOR(LOAD_PAIRS, _)
         EACH_ROW(VDP_ROW)
     }
@@ -110,10 +123,10 @@ LANES_INLINE void part_bf16(const struct strata_tile *tile, size_t first, size_t
 #define TILE_CASE(PART, count)                                                                                         \
     case count:                                                                                                        \
         for (size_t column = 0; column < columns; column += VECTORS_##count * VECTOR_FLOATS)                           \
-            PART(tile, first, column, count, VECTORS_##count);                                                         \
+            PART(tile, first, column, ahead, count, VECTORS_##count);                                                  \
         break;
 #define TILE_ROWS_FUNCTION(NAME, PART)                                                                                 \
-    static void NAME(const struct strata_tile *tile, size_t first, size_t rows, size_t columns) {                      \
+    static void NAME(const struct strata_tile *tile, size_t first, size_t rows, size_t columns, const char *ahead) {   \
         switch (rows) {                                                                                                \
             TILE_CASE(PART, 1)                                                                                         \
             TILE_CASE(PART, 2)                                                                                         \
@@ -131,10 +144,13 @@ TILE_ROWS_FUNCTION(rows_widen, part_widen)
 TILE_ROWS_FUNCTION(rows_bf16, part_bf16)
 #endif
 
-typedef void tile_rows_function(const struct strata_tile *tile, size_t first, size_t rows, size_t columns);
+typedef void tile_rows_function(const struct strata_tile *tile, size_t first, size_t rows, size_t columns,
+                                const char *ahead);
 
-/* The last panel of a matrix: whole vectors are computed beside the rows of out and the valid columns copied. */
-static void tile_narrow(const struct strata_tile *tile, size_t first, size_t rows, tile_rows_function *function) {
+/* The last panel of a matrix: whole vectors are computed beside the rows of out and the valid
+ * columns copied. */
+static void tile_narrow(const struct strata_tile *tile, size_t first, size_t rows, const char *ahead,
+                        tile_rows_function *function) {
     float out[TILE_ROWS * STRATA_PANEL] = {0}, bias[STRATA_PANEL] = {0};
     const size_t bytes = tile->columns * sizeof(float);
     struct strata_tile part = *tile;
@@ -146,31 +162,35 @@ static void tile_narrow(const struct strata_tile *tile, size_t first, size_t row
     }
     for (size_t r = 0; tile->add && r < rows; r++)
         memcpy(out + r * STRATA_PANEL, tile->out + (first + r) * tile->out_stride, bytes);
-    function(&part, first, rows, tile->columns);
+    function(&part, first, rows, tile->columns, ahead);
     for (size_t r = 0; r < rows; r++) memcpy(tile->out + (first + r) * tile->out_stride, out + r * STRATA_PANEL, bytes);
 }
 
-/* Tiles of nearly equal height: 8 rows are 4 + 4, not 6 + 2. */
-LANES_INLINE void tile_all(const struct strata_tile *tile, tile_rows_function *function) {
+/* Tiles of nearly equal height: 8 rows are 4 + 4, not 6 + 2. Two or three tiles are a batch that
+ * decodes: it waits for weights in the first tile and for products in the others, unless the block
+ * behind this one is fetched all along. */
+LANES_INLINE void tile_all(const struct strata_tile *tile, tile_rows_function *function, size_t steps) {
     const size_t count = (tile->rows + TILE_ROWS - 1) / TILE_ROWS;
     for (size_t i = 0, first = 0, rows; i < count; i++, first += rows) {
+        const char *ahead = tile->panel;
+        if (count > 1 && count <= 3 && i < 2) ahead += steps * STEP_BYTES + i * steps * AHEAD_BYTES;
         rows = (tile->rows - first + count - i - 1) / (count - i);
         if (tile->columns < STRATA_PANEL)
-            tile_narrow(tile, first, rows, function);
+            tile_narrow(tile, first, rows, ahead, function);
         else
-            function(tile, first, rows, STRATA_PANEL);
+            function(tile, first, rows, STRATA_PANEL, ahead);
     }
 }
 
 static void tile_f32(const struct strata_tile *tile) {
-    tile_all(tile, rows_f32);
+    tile_all(tile, rows_f32, tile->K);
 }
 static void tile_widen(const struct strata_tile *tile) {
-    tile_all(tile, rows_widen);
+    tile_all(tile, rows_widen, tile->K / 2);
 }
 #ifdef VDP
 static void tile_bf16(const struct strata_tile *tile) {
-    tile_all(tile, rows_bf16);
+    tile_all(tile, rows_bf16, tile->K / 2);
 }
 #endif
 
