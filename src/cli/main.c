@@ -42,7 +42,7 @@ int main(int argc, char **argv) {
         status = command->run(&arguments, &err);
     }
     if (!status) status = strata_finish_output(&err);
-    strata_print_error(bare ? NULL : name, &err);
+    if (status) strata_print_error(bare ? NULL : name, &err);
     strata_arguments_free(&arguments);
     if (!name && !status) return strata_exit_status(STRATA_ERR_USAGE); /* no command at all is wrong use */
     return strata_exit_status(status);

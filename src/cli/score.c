@@ -75,6 +75,7 @@ static int setup_score(struct strata_score_options *options, const struct strata
     options->dataset.skip_bad = strata_flag(arguments, ID(SKIP_BAD));
     options->dataset.prepend_missing_image = strata_choice(arguments, ID(MISSING_IMAGE)) == 1;
     options->dataset.limit = strata_size(arguments, ID(LIMIT));
+    options->speculation = strata_real(arguments, ID(SPECULATION));
     options->keep_responses = strata_flag(arguments, ID(KEEP_RESPONSES));
     options->dry_run = strata_flag(arguments, ID(DRY_RUN));
     options->pilot_samples = strata_size(arguments, ID(PILOT));

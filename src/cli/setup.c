@@ -33,6 +33,7 @@ int strata_setup_engine(struct strata_engine **out, const struct strata_argument
         .batch = batch,
         .memory = strata_size(arguments, ID(MEMORY)),
         .max_pixels = strata_size(arguments, ID(MAX_PIXELS)),
+        .prefill_chunk = strata_size(arguments, ID(PREFILL_CHUNK)),
     };
     if (!options.max_pixels) options.max_pixels = SIZE_MAX; /* the model's own */
     return strata_engine_native(out, &options, err);

@@ -50,6 +50,15 @@ ask="generate what? --max-new-tokens 4 --image $image --model"
     # A prompt longer than the context is refused, naming both numbers; it is never cut.
     model && sed -i 's/"max_position_embeddings": 2048/"max_position_embeddings": 30/' "$out/model/config.json"
     expect 1 "prompt of 39 tokens" -- $ask "$out/model"
+    cp $image "$out/shape.png"
+    for question in "what?" "what, please, is the color of the shape that is in the image?"; do
+        printf '{"messages": [{"role": "user", "content": "<image>%s"}], "images": ["shape.png"], "solution": "blue"}\n' "$question"
+    done >"$out/long.jsonl"
+    model && sed -i 's/"max_position_embeddings": 2048/"max_position_embeddings": 48/' "$out/model/config.json"
+    expect 1 "long-1" "tokens" -- score "$out/long.jsonl" --model "$out/model" --out "$out/long" --max-new-tokens 4
+    [ ! -e "$out/long/difficulty.jsonl" ] || fail "too long a prompt: difficulty.jsonl was written"
+    expect 0 "long-1" -- score "$out/long.jsonl" --model "$out/model" --out "$out/long" --max-new-tokens 4 --skip-bad
+    grep -q "1 bad record" "$out/stdout" || fail "the prompt that is too long is not counted"
 }
 
 head -c 100 $image >"$out/broken.png"

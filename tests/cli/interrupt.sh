@@ -40,6 +40,19 @@ score="score $out/data.jsonl --model models/easyvqa-tiny --max-new-tokens 24 --d
     fi
     cmp "$out/whole/difficulty.jsonl" "$out/stopped/difficulty.jsonl" || fail "resumed and unbroken runs differ"
 
+    # A full disk (here: a limit on the size of files) is an error that says so, and the run goes on when there is room.
+    if (trap '' XFSZ && ulimit -f 64) 2>/dev/null; then
+        (trap '' XFSZ && ulimit -f 64 && "$strata" $score --out "$out/full") >"$out/stdout" 2>"$out/stderr"
+        status=$?
+        [ $status -eq 1 ] || fail "full disk: exit $status, not 1: $(cat "$out/stderr")"
+        grep -q "disk is full" "$out/stderr" || fail "full disk: not said: $(cat "$out/stderr")"
+        [ ! -e "$out/full/difficulty.jsonl" ] || fail "full disk: difficulty.jsonl was written"
+        # A little more room: some answers are saved before it is full again.
+        (trap '' XFSZ && ulimit -f 128 && "$strata" $score --out "$out/full") >/dev/null 2>&1
+        expect 0 -- $score --out "$out/full"
+        cmp "$out/whole/difficulty.jsonl" "$out/full/difficulty.jsonl" || fail "a run on a full disk and the whole run differ"
+    fi
+
     for shard in 1 2 3; do expect 0 -- $score --out "$out/shard-$shard" --shard $shard/3 --threads 1; done
     expect 0 -- merge "$out/shard-1" "$out/shard-2" "$out/shard-3" --out "$out/merged"
     cmp "$out/whole/difficulty.jsonl" "$out/merged/difficulty.jsonl" || fail "merged shards and the whole run differ"
