@@ -120,6 +120,8 @@ int strata_run_admit(struct strata_run *run, bool *got, struct strata_error *err
         }
         run->admitted++;
         code = strata_active_load(run, active, err);
+        /* A gold answer that its grader cannot read shows before anything is drawn for it. */
+        if (!code) code = strata_run_grade(run, &active->sample, "", 0, err);
         if (!code) {
             *got = true;
             return 0;

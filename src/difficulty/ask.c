@@ -184,14 +184,13 @@ int strata_run_fill(struct strata_run *run, struct strata_error *err) {
     return code;
 }
 
-static int grade(struct strata_run *run, const struct strata_active *active, const struct strata_result *result,
-                 struct strata_error *err) {
-    const struct strata_sample *sample = &active->sample;
+int strata_run_grade(struct strata_run *run, const struct strata_sample *sample, const char *completion, size_t length,
+                     struct strata_error *err) {
     const char *verifier = sample->verifier[0] ? sample->verifier : run->options->verifier;
     struct strata_verify_input input = {.solution = sample->solution,
                                         .solution_length = strlen(sample->solution),
-                                        .completion = result->text ? result->text : "",
-                                        .completion_length = result->text ? result->text_length : 0,
+                                        .completion = completion,
+                                        .completion_length = length,
                                         .ability = sample->ability,
                                         .verifier = verifier,
                                         .question = sample->messages[sample->message_count - 1].text};
@@ -200,6 +199,11 @@ static int grade(struct strata_run *run, const struct strata_active *active, con
     if (code) strata_fail_at_default(err, code, "%s", sample->where);
     run->summary->verify_seconds += strata_seconds() - begin;
     return code;
+}
+
+/* Cut off by the limit, or a thought that never ends: there is no answer. */
+static bool is_truncated(const struct strata_run *run, const struct strata_result *result) {
+    return result->finish == STRATA_FINISH_LENGTH || run->verdict.truncated;
 }
 
 static int keep_attempt(struct strata_run *run, struct strata_active *active, const struct strata_result *result,
@@ -217,7 +221,7 @@ static int keep_attempt(struct strata_run *run, struct strata_active *active, co
     if (code) return code;
     struct strata_stored_attempt attempt = {.attempt = result->draw,
                                             .right = run->verdict.correct,
-                                            .truncated = result->finish == STRATA_FINISH_LENGTH,
+                                            .truncated = is_truncated(run, result),
                                             .tokens = result->N,
                                             .response = result->text ? result->text : "",
                                             .response_length = result->text ? result->text_length : 0,
@@ -234,7 +238,7 @@ static int keep_draw(struct strata_run *run, struct strata_active *active, unsig
     struct strata_stored_draw draw = {.ratio = tenths,
                                       .draw = result->draw,
                                       .right = run->verdict.correct,
-                                      .truncated = result->finish == STRATA_FINISH_LENGTH,
+                                      .truncated = is_truncated(run, result),
                                       .tokens = result->N};
     if (run->options->keep_responses && result->text) {
         draw.response = result->text;
@@ -264,7 +268,7 @@ static int failed_request(struct strata_run *run, struct strata_active *active, 
 
 static int keep(struct strata_run *run, struct strata_active *active, unsigned kind, const struct strata_result *result,
                 struct strata_error *err) {
-    int code = grade(run, active, result, err);
+    int code = strata_run_grade(run, &active->sample, result->text ? result->text : "", result->text_length, err);
     if (code) return code;
     run->failures_in_a_row = 0;
     run->summary->draws_now++;

@@ -223,6 +223,18 @@ static bool open_draws(unsigned *draw, unsigned *count, const struct strata_pism
     return *count > 0;
 }
 
+/* The first OPEN draw beyond the frontier among the first `depth` of each ratio. */
+static bool open_ahead(unsigned *tenths, unsigned *draw, unsigned *count, const struct strata_pism_outcome *outcome,
+                       const struct frontier *frontier, const struct strata_pism *sample, unsigned depth) {
+    for (unsigned i = 0; i < outcome->curve_count; i++) {
+        *tenths = outcome->curve[i].tenths;
+        if (*tenths < frontier->tenths) continue;
+        unsigned from = *tenths == frontier->tenths ? frontier->draw : 0;
+        if (open_draws(draw, count, sample, *tenths, from, depth)) return true;
+    }
+    return false;
+}
+
 bool strata_pism_next(const struct strata_pism *sample, const struct strata_pism_rule *rule, bool speculate,
                       unsigned *tenths, unsigned *draw, unsigned *count) {
     struct strata_pism_outcome outcome;
@@ -231,12 +243,13 @@ bool strata_pism_next(const struct strata_pism *sample, const struct strata_pism
     *tenths = frontier.tenths;
     if (open_draws(draw, count, sample, frontier.tenths, frontier.draw, frontier.draw + frontier.certain)) return true;
     if (!speculate && !rule->full_curve) return false;
-    /* The rest of this ratio and the ratios after it: with full_curve they are certain, otherwise a guess. */
+    /* A sample that was mostly right so far needs the first draws of the ratios to come, one that was mostly wrong the
+     * rest of this ratio. With full_curve all of them are certain, in any order. */
+    unsigned right = 0, drawn = 0;
     for (unsigned i = 0; i < outcome.curve_count; i++) {
-        if (outcome.curve[i].tenths < frontier.tenths) continue;
-        unsigned from = outcome.curve[i].tenths == frontier.tenths ? frontier.draw : 0;
-        *tenths = outcome.curve[i].tenths;
-        if (open_draws(draw, count, sample, *tenths, from, rule->draws)) return true;
+        right += outcome.curve[i].right;
+        drawn += outcome.curve[i].drawn;
     }
-    return false;
+    return (2 * right >= drawn && open_ahead(tenths, draw, count, &outcome, &frontier, sample, rule->need)) ||
+           open_ahead(tenths, draw, count, &outcome, &frontier, sample, rule->draws);
 }

@@ -55,7 +55,7 @@ struct strata_pism {
 /* The next draws to ask for: [*draw, *draw + *count) of ratio *tenths, all OPEN; false when there are none now (answers
  * are awaited, or the sample is finished). They share one image only at ratio 0, so *count > 1 only there.
  * speculate false: only draws that the sequential rule is certain to read. true: also draws it may come to read,
- * nearest first. The caller marks them ASKED by strata_pism_ask and answers by strata_pism_answer. */
+ * likely ones first. The caller marks them ASKED by strata_pism_ask and answers by strata_pism_answer. */
 bool strata_pism_next(const struct strata_pism *sample, const struct strata_pism_rule *rule, bool speculate,
                       unsigned *tenths, unsigned *draw, unsigned *count);
 void strata_pism_ask(struct strata_pism *sample, unsigned tenths, unsigned draw, unsigned count);

@@ -65,6 +65,9 @@ int strata_run_reject(struct strata_run *run, struct strata_active *active, int 
 /* ask.c: building requests. */
 /* Fills the engine: certain draws of the samples in work, then new samples, then (at the end) speculation. */
 int strata_run_fill(struct strata_run *run, struct strata_error *err);
+/* Grades a completion into run->verdict. */
+int strata_run_grade(struct strata_run *run, const struct strata_sample *sample, const char *completion, size_t length,
+                     struct strata_error *err);
 /* Takes one result to its sample: grades it, keeps it. */
 int strata_run_take(struct strata_run *run, const struct strata_result *result, struct strata_error *err);
 

@@ -193,6 +193,7 @@ int strata_score(struct strata_score_summary *summary, struct strata_engine *eng
     if (code) return code;
     struct strata_score_options own = *options;
     if (!own.pilot_samples) own.pilot_samples = DEFAULT_PILOT;
+    if (own.dry_run) own.speculation = 0; /* a cost of the pilot's end, not of the run */
     struct strata_run run = {.options = &own,
                              .engine = engine,
                              .summary = summary ? summary : &local_summary,

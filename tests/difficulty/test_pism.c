@@ -300,6 +300,10 @@ static void test_what_may_be_asked(void **state) {
     assert_true(tenths == 1 && draw == 0 && count == 1);
     strata_pism_ask(&sample, 1, 0, 1);
     assert_false(strata_pism_next(&sample, &rule, false, &tenths, &draw, &count));
+    /* Mostly right so far: the first draw of the next ratio; mostly wrong: the second of this one. */
+    assert_true(strata_pism_next(&sample, &rule, true, &tenths, &draw, &count));
+    assert_true(tenths == 2 && draw == 0 && count == 1);
+    for (unsigned k = 1; k < 9; k++) strata_pism_answer(&sample, 0, k, false);
     assert_true(strata_pism_next(&sample, &rule, true, &tenths, &draw, &count));
     assert_true(tenths == 1 && draw == 1 && count == 1);
 }
