@@ -1,4 +1,4 @@
-/* conformance_cmab DIR [--isa LEVEL] [--compute f32|bf16] [--threads N]
+/* conformance_cmab DIR [--isa LEVEL [--optional]] [--compute f32|bf16] [--threads N]
  *
  * CMAB against transformers' eager attention: S_img and S_txt of every text set, rho(l,t), rho_t, the mean attention
  * map, and rho_bar under every combination of options; generating and scoring the same response must agree bit for
@@ -218,11 +218,15 @@ static void check_model(struct tally *tally, struct strata_engine *engine, const
 int main(int count, char **arguments) {
     struct tally tally = {0};
     if (count < 2) {
-        fprintf(stderr, "usage: %s MODELS_DIR [--isa LEVEL] [--compute f32|bf16] [--threads N]\n", arguments[0]);
+        fprintf(stderr, "usage: %s MODELS_DIR [--isa LEVEL [--optional]] [--compute f32|bf16] [--threads N]\n",
+                arguments[0]);
         return 2;
     }
     const char *compute = golden_option(count, arguments, "--compute", "f32");
-    const struct tolerances reference = {1e-5, 2e-5}, fast = {2e-2, 5e-2};
+    /* bf16 measured on the dev set: 1.7e-2 and 4.6e-2 on a bf16 checkpoint, 3.2e-2 and 8.7e-2 on rounded fp32 ones. */
+    const struct tolerances reference = {1e-5, 2e-5}, fast = {2e-2, 5e-2}, fast_rounded = {5e-2, 0.15};
+    const char *isa = golden_option(count, arguments, "--isa", "auto");
+    if (golden_level_missing(count, arguments, isa)) return 77;
     char *images = strata_path_join(arguments[1], "images");
     char **names = golden_directories(arguments[1], "prompts.json");
     for (size_t m = 0; names && names[m]; m++) {
@@ -233,7 +237,7 @@ int main(int count, char **arguments) {
         strata_native_options_default(&options);
         options.model = directory;
         options.compute = compute;
-        options.isa = golden_option(count, arguments, "--isa", "auto");
+        options.isa = isa;
         options.threads = (size_t)strtoul(golden_option(count, arguments, "--threads", "0"), NULL, 10);
         options.max_pixels = SIZE_MAX;
         options.memory = (size_t)1 << 28;
@@ -242,7 +246,10 @@ int main(int count, char **arguments) {
         if (strata_engine_native(&engine, &options, &err)) {
             tally_error(&tally, &err);
         } else {
-            check_model(&tally, engine, directory, images, strcmp(compute, "f32") ? &fast : &reference);
+            check_model(&tally, engine, directory, images,
+                        strcmp(compute, "f32") == 0     ? &reference
+                        : golden_stored_bf16(directory) ? &fast
+                                                        : &fast_rounded);
             strata_engine_destroy(engine);
         }
         free(directory);

@@ -16,6 +16,7 @@
 #include "base/memory.h"
 #include "data/image.h"
 #include "data/sample.h"
+#include "kernels/kernels.h"
 #include "model/safetensors.h"
 
 struct tally {
@@ -184,6 +185,32 @@ static inline char **golden_directories(const char *directory, const char *file)
     if (handle) closedir(handle);
     if (count) qsort(names, count, sizeof *names, golden_by_name);
     return names;
+}
+
+/* Are the checkpoint's matrices stored in bf16? Rounding an fp32 checkpoint to bf16 costs accuracy before any
+ * arithmetic: on dev-a, fp32 arithmetic over rounded weights is already 2.5e-2 off in the logits. */
+static inline bool golden_stored_bf16(const char *directory) {
+    struct strata_safetensors *file;
+    size_t largest = 0;
+    bool bf16 = false;
+    if (strata_safetensors_open(&file, directory, NULL)) return false;
+    for (size_t i = 0; i < strata_safetensors_count(file); i++) {
+        const struct strata_tensor *tensor = strata_safetensors_at(file, i);
+        if (tensor->count <= largest) continue;
+        largest = tensor->count;
+        bf16 = tensor->dtype == STRATA_DTYPE_BF16;
+    }
+    strata_safetensors_close(file);
+    return bf16;
+}
+
+/* `--isa LEVEL --optional` on a CPU without the level: says so; the program then ends with status 77 (skipped). */
+static inline bool golden_level_missing(int count, char **arguments, const char *isa) {
+    bool optional = false;
+    for (int i = 1; i < count; i++) optional = optional || strcmp(arguments[i], "--optional") == 0;
+    if (!optional || strcmp(isa, "auto") == 0 || strata_level_available(isa)) return false;
+    printf("skipped: this CPU has no %s\n", isa);
+    return true;
 }
 
 /* Value of `--name VALUE` or `--name=VALUE` among the arguments, or the default. */
