@@ -33,7 +33,7 @@ fi
 if [ -n "$scripts" ]; then
     echo "lint: shellcheck" >&2
     # shellcheck disable=SC2086
-    shellcheck $scripts || failed="$failed shellcheck"
+    shellcheck -x $scripts || failed="$failed shellcheck"
 fi
 if [ -n "$failed" ]; then
     echo "lint: not clean:$failed" >&2

@@ -2,6 +2,7 @@
 # Does each test catch the breakage that it is there for? Copies the tree, applies one mutation of tests/mutations.txt at
 # a time, builds the program it names and expects it to fail.
 # usage: scripts/mutate.sh [GOLDEN_MODELS_DIR] [NAME_PATTERN]
+# shellcheck disable=SC2086 # $arguments is a list of words
 set -u
 cd "$(dirname "$0")/.." || exit 1
 golden=$(cd "${1:-${STRATA_SHARED:-../shared}/golden/models}" && pwd) || exit 2
@@ -31,7 +32,6 @@ while IFS= read -r row; do
         verdict="NOT APPLIED: the code has moved on, mend tests/mutations.txt"
     elif ! ninja -C "$work/build" "$(basename "$program")" >"$work/log" 2>&1; then
         verdict="DOES NOT BUILD"
-    # shellcheck disable=SC2086 # a list of words
     elif (cd "$work" && timeout 600 "./$program" $arguments >"$work/log" 2>&1); then
         verdict="NOT CAUGHT by $command"
     fi

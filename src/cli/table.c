@@ -140,8 +140,10 @@ const struct strata_command strata_commands[] = {
         "bench",
         "[TASK]... [--model DIR] [options]",
         "measure speed beside what this machine can do",
-        "Tasks with a model: load, prefill, decode, batch (8 answers of one prompt), cmab, pism. Without: gemm, verify, "
-        "store. Each round probes the machine's own rates (multiply-adds, reading memory) right beside the measurement, "
+        "Tasks with a model: load, prefill, decode, batch (8 answers of one prompt), cmab, pism. Without: gemm, "
+        "verify, "
+        "store. Each round probes the machine's own rates (multiply-adds, reading memory) right beside the "
+        "measurement, "
         "so a share holds on a shared machine too; medians over the rounds, lowest and highest in brackets.",
         "strata bench --model models/easyvqa-tiny\n"
         "strata bench prefill decode --model half-billion --threads 2 --rounds 5\n"
