@@ -11,7 +11,7 @@ CTEST    ?= ctest --output-on-failure --timeout 600 -j $(JOBS)
 WERROR   ?= OFF
 FUZZ_SECONDS ?= 600
 
-.PHONY: all help setup build demo data test asan tsan mutate fuzz lint format docs clean \
+.PHONY: all help setup build demo data test asan tsan early-stopping mutate fuzz lint format docs clean \
         conformance conformance-easyvqa conformance-rewards
 
 all: build
@@ -50,6 +50,11 @@ asan: setup
 tsan: setup
 	@scripts/build.sh build-tsan -DSTRATA_SANITIZE=thread -DSTRATA_WERROR=$(WERROR)
 	cd build-tsan && TSAN_OPTIONS=halt_on_error=1 $(CTEST)
+
+## early-stopping [RECORDS=200] strata with and without --full-curve are equal on that many EasyVQA records
+RECORDS ?= 200
+early-stopping: build data
+	@scripts/early_stopping.sh $(BUILD)/strata $(RECORDS)
 
 ## mutate [MODELS=DIR]          does each test catch the breakage that it is there for (tests/mutations.txt)?
 mutate: setup

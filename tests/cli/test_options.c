@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "cli/options.h"
 
 #define ID(name) STRATA_OPTION_ID_##name
@@ -193,6 +194,11 @@ static void nearest_names(void **state) {
     }
 }
 
+static void read_text(struct strata_buffer *out, const char *path) {
+    struct strata_error err = {0};
+    if (strata_file_read(out, path, 1 << 20, &err)) fail_msg("%s: %s", path, err.what);
+}
+
 /* docs/commands is what the table says now. */
 static void pages_have_not_drifted(void **state) {
     (void)state;
@@ -206,16 +212,25 @@ static void pages_have_not_drifted(void **state) {
         } else {
             strata_help_markdown_index(&page);
         }
-        FILE *stream = fopen(path, "rb");
-        if (!stream) fail_msg("%s is missing: `make docs` writes it", path);
-        char block[4096];
-        for (size_t got; (got = fread(block, 1, sizeof block, stream)) > 0;) strata_buffer_append(&file, block, got);
-        fclose(stream);
+        read_text(&file, path);
         if (strcmp(strata_buffer_string(&page), strata_buffer_string(&file)) != 0)
             fail_msg("%s is not what the option table says: `make docs` renews it", path);
         strata_buffer_free(&page);
         strata_buffer_free(&file);
     }
+}
+
+static void the_readme_lists_every_command(void **state) {
+    (void)state;
+    struct strata_buffer readme = {0};
+    read_text(&readme, "README.md");
+    for (size_t c = 0; c < strata_command_count; c++) {
+        char link[96];
+        snprintf(link, sizeof link, "(docs/commands/%s.md)", strata_commands[c].name);
+        if (strcmp(strata_commands[c].name, "help") != 0 && !strstr(strata_buffer_string(&readme), link))
+            fail_msg("README.md does not link %s", link);
+    }
+    strata_buffer_free(&readme);
 }
 
 int main(void) {
@@ -230,6 +245,7 @@ int main(void) {
         cmocka_unit_test(the_tables_are_sound),
         cmocka_unit_test(nearest_names),
         cmocka_unit_test(pages_have_not_drifted),
+        cmocka_unit_test(the_readme_lists_every_command),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
