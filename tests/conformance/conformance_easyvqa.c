@@ -104,23 +104,36 @@ done:
     strata_cmab_masses_free(&masses);
 }
 
+/* How the greedy run is held: every id in fp32; in bf16 at least 98 % of the records, near ties may fall the other way.
+ */
+struct agreement {
+    bool exact;
+    double tolerance; /* relative, of rho */
+    size_t same, records;
+};
+
 static void check_result(struct tally *tally, const struct record *record, const struct strata_result *result,
-                         const json_t *expected, struct strata_verdict *verdict, double tolerance) {
+                         const json_t *expected, struct strata_verdict *verdict, struct agreement *agreement) {
+    double tolerance = agreement->tolerance;
     const json_t *ids = json_object_get(expected, "completion_ids");
     const char *text = json_string_value(json_object_get(expected, "completion"));
     snprintf(tally->scope, sizeof tally->scope, "greedy %s", record->sample.id);
-    tally_case(tally, strcmp(result->text, text) == 0, "text \"%s\" instead of \"%s\"", result->text, text);
+    if (agreement->exact) {
+        tally_case(tally, strcmp(result->text, text) == 0, "text \"%s\" instead of \"%s\"", result->text, text);
+    }
     bool same = result->N == json_array_size(ids);
     double logprob = 0.0;
     for (size_t n = 0; n < result->N; n++) {
         same = same && result->ids[n] == json_integer_value(json_array_get(ids, n));
         logprob += (double)result->logprobs[n];
     }
-    tally_case(tally, same, "ids differ");
+    agreement->records++;
+    agreement->same += same;
+    if (agreement->exact) tally_case(tally, same, "ids differ");
+    if (!same) return;
     bool correct = grade(verdict, &record->sample, result);
     tally_case(tally, correct == json_is_true(json_object_get(expected, "correct")), "graded %s",
                correct ? "right" : "wrong");
-    if (!same) return;
     double want = json_number_value(json_object_get(expected, "logprob"));
     tally_case(tally, fabs(logprob - want) <= tolerance * 10.0 * fmax(1.0, fabs(want)), "logprob %.7g instead of %.7g",
                logprob, want);
@@ -150,7 +163,7 @@ static bool pump(struct flow *flow, struct strata_result *result, struct tally *
 }
 
 static void check_greedy(struct tally *tally, struct strata_engine *engine, const struct record *records, size_t count,
-                         const json_t *expected, double tolerance) {
+                         const json_t *expected, struct agreement *agreement) {
     struct strata_verdict verdict = {0};
     struct flow flow = {.engine = engine};
     struct strata_error err;
@@ -167,9 +180,13 @@ static void check_greedy(struct tally *tally, struct strata_engine *engine, cons
         struct strata_result result;
         if (!pump(&flow, &result, tally)) break;
         check_result(tally, &records[result.tag], &result, json_object_get(expected, records[result.tag].sample.id),
-                     &verdict, tolerance);
+                     &verdict, agreement);
         strata_result_free(&result);
     }
+    snprintf(tally->scope, sizeof tally->scope, "greedy");
+    printf("greedy: %zu of %zu records have the reference's ids\n", agreement->same, agreement->records);
+    tally_case(tally, (double)agreement->same >= 0.98 * (double)count, "only %zu of %zu records agree", agreement->same,
+               count);
     strata_verdict_free(&verdict);
 }
 
@@ -283,7 +300,9 @@ int main(int count, char **arguments) {
     } else {
         tally_case(&tally, record_count == json_object_size(expected), "%zu of %zu records are in the data",
                    record_count, json_object_size(expected));
-        check_greedy(&tally, engine, records, record_count, expected, strcmp(compute, "f32") ? 5e-2 : 1e-4);
+        struct agreement agreement = {.exact = strcmp(compute, "f32") == 0};
+        agreement.tolerance = agreement.exact ? 1e-4 : 0.15;
+        check_greedy(&tally, engine, records, record_count, expected, &agreement);
         const json_t *curve = json_object_get(curves, "curve");
         size_t scored = (size_t)json_integer_value(json_object_get(curve, "records"));
         if (scored > record_count) scored = record_count;
