@@ -12,7 +12,7 @@ WERROR   ?= OFF
 FUZZ_SECONDS ?= 600
 
 .PHONY: all help setup build demo data test asan tsan early-stopping mutate fuzz lint format docs clean \
-        conformance conformance-easyvqa conformance-rewards
+        conformance conformance-easyvqa conformance-rewards conformance-benchmarks
 
 all: build
 
@@ -98,6 +98,12 @@ conformance-rewards: setup
 	@test -n "$(FILE)" || { echo "usage: make conformance-rewards FILE=rewards.jsonl" >&2; exit 2; }
 	@scripts/build.sh $(BUILD)
 	@BUILD=$(BUILD) scripts/conformance.sh rewards $(FILE)
+
+## conformance-benchmarks FILE=F  the six benchmarks against VLMEvalKit's own scores [KIT=DIR of its sources]
+conformance-benchmarks: setup
+	@test -n "$(FILE)" || { echo "usage: make conformance-benchmarks FILE=benchmarks.jsonl" >&2; exit 2; }
+	@scripts/build.sh $(BUILD)
+	@BUILD=$(BUILD) scripts/conformance.sh benchmarks $(FILE) $(if $(KIT),--kit-sources $(KIT))
 
 ## clean                        remove the build trees (fetched data stays)
 clean:

@@ -2,6 +2,7 @@
 # Runs the conformance programs of one kind and sums their closing lines `N passed, N failed`.
 # usage: BUILD=build [ISA=level] [COMPUTE=f32|bf16] scripts/conformance.sh models DIR
 #                                                                        | easyvqa MODEL GOLDEN DATA | rewards FILE
+#                                                                        | benchmarks FILE [--kit-sources DIR]
 # Ends with one line `N passed, N failed`; exit 1 when anything failed or a program did not say what it did.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -13,12 +14,13 @@ case $kind in
 models) programs="conformance_tokenizer conformance_images conformance_models conformance_cmab" ;;
 easyvqa) programs="conformance_easyvqa" ;;
 rewards) programs="conformance_rewards" ;;
+benchmarks) programs="conformance_benchmarks" ;;
 *)
-    echo "usage: $0 models DIR | easyvqa MODEL GOLDEN DATA | rewards FILE" >&2
+    echo "usage: $0 models DIR | easyvqa MODEL GOLDEN DATA | rewards FILE | benchmarks FILE" >&2
     exit 2 ;;
 esac
 for path in "$@"; do
-    [ -e "$path" ] || { echo "conformance: there is no $path" >&2; exit 2; }
+    [ "$path" = --kit-sources ] || [ -e "$path" ] || { echo "conformance: there is no $path" >&2; exit 2; }
 done
 # ISA and COMPUTE reach the programs as options, and only those that run the model know them.
 options=
