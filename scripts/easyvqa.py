@@ -19,6 +19,7 @@ import re
 import sys
 import zipfile
 
+WHEEL_SHA256 = "fcb51b309b78c7b00f97b64cdbcbcf5c105f94da1b39c0796cee5a787c4f650f"
 SYSTEM = "Look at the image and answer the question."
 QUOTAS = {  # split: (images, shape, color, presence)
     "test": (150, 180, 180, 240),
@@ -96,6 +97,9 @@ def main():
     if len(arguments) != 2:
         sys.exit(__doc__)
     out = arguments[1]
+    with open(arguments[0], "rb") as file:
+        if hashlib.sha256(file.read()).hexdigest() != WHEEL_SHA256:
+            sys.exit(f"data: {arguments[0]} is not the easy-vqa 1.0 wheel; remove it and run again")
     os.makedirs(os.path.join(out, "images"), exist_ok=True)
     with zipfile.ZipFile(arguments[0]) as wheel:
         write(os.path.join(out, "LICENSE"), wheel.read("easy_vqa-1.0.dist-info/LICENSE"))

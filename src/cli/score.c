@@ -118,7 +118,7 @@ static void on_progress(void *context, const struct strata_score_progress *now) 
         strata_count_text(rate, (double)now->generated_tokens / now->seconds);
         strata_buffer_printf(&note, "%s tok/s", rate);
     }
-    if (all > 0) strata_buffer_printf(&note, ", %.0f %% of draws saved", 100 * (double)now->draws_saved / all);
+    if (now->draws_saved) strata_buffer_printf(&note, ", %.0f %% of draws saved", 100 * (double)now->draws_saved / all);
     if (now->bad) strata_buffer_printf(&note, ", %zu bad records", now->bad);
     if (now->failed) strata_buffer_printf(&note, ", %zu failed requests", now->failed);
     strata_progress_update(watch->progress, now->samples_done, strata_buffer_string(&note));
