@@ -48,7 +48,7 @@ enum strata_draw_state { STRATA_DRAW_OPEN, STRATA_DRAW_ASKED, STRATA_DRAW_WRONG,
 
 /* The answers of one sample. Zero-initialised is empty; chance_need 0: no chance rule. */
 struct strata_pism {
-    unsigned chance_need; /* strata_pism_chance_need, capped by the caller at nothing: > K means "cannot be told" */
+    unsigned chance_need; /* strata_pism_chance_need; above K: too few draws to tell from guessing */
     uint8_t state[STRATA_PISM_RATIOS][STRATA_PISM_MAX_DRAWS]; /* enum strata_draw_state */
 };
 
