@@ -48,6 +48,7 @@ static struct strata_request make_request(const struct workload *work, const str
         .message_count = 1,
         .images = &work->image,
         .image_count = 1,
+        .images_once = true, /* the vision tower is part of what is measured */
         .purpose = STRATA_PURPOSE_TOKEN,
         .draws = draws,
         .sampling = {.temperature = 1.0f, .top_p = 1.0f, .repetition_penalty = 1.0f, .max_new_tokens = tokens}};

@@ -62,6 +62,7 @@ static int submit(struct strata_run *run, struct strata_active *active, unsigned
     if (!code && !attempt && kind > 0) code = masked_images(&masked, run, active, kind, draw, err);
     if (!code) {
         request.images = masked ? masked : active->images;
+        request.images_once = masked != NULL;
         code = strata_engine_submit(run->engine, &request, err);
         if (code) strata_fail_at_default(err, code, "%s", sample->where);
     }

@@ -53,6 +53,7 @@ struct strata_request {
     bool want_attention; /* segment masses for every response token */
     bool want_map;       /* attention per prompt token too, summed over layers `inner` and tokens: for heat maps */
     bool want_logprobs;
+    bool images_once; /* these pixels will not be seen again (a masked draw): their features are not kept */
     /* For the scripted engine only: what a right answer looks like. */
     const char *solution;
     /* Streaming, for draws == 1: called on the caller's thread with each new piece of text; may be NULL. */
@@ -93,6 +94,8 @@ struct strata_engine_stats {
     uint64_t prompts, prompt_tokens, image_tokens, generated_tokens, forced_tokens;
     double vision_seconds, prefill_seconds, decode_seconds, idle_seconds;
     size_t peak_batch;
+    uint64_t reused_images;        /* images whose features were still there */
+    uint64_t shared_prefix_tokens; /* of prompt_tokens: not computed, their keys and values were shared */
 };
 
 struct strata_engine; /* opaque; made by an engine's own constructor */

@@ -11,6 +11,7 @@
 #define DEFAULT_MAX_PIXELS ((size_t)1254400) /* the paper's MAX_PIXELS */
 #define DEFAULT_BATCH      32
 #define DEFAULT_CHUNK      512
+#define DEFAULT_FEATURES   ((size_t)256 << 20)
 #define LOGIT_BYTES        ((size_t)64 << 20) /* logits held at once */
 #define DRAWS_NUMBER_TYPE  "draws 1"          /* changes when the same seed would give other tokens */
 
@@ -70,6 +71,8 @@ static void destroy(void *self) {
     free(native->logits);
     free(native->map);
     strata_sampler_free(&native->sampler);
+    feature_cache_destroy(native->features);
+    while (prefix_cache_evict(&native->prefixes, native->memory, &native->reserved_pages)) continue;
     strata_decoder_destroy(native->decoder);
     strata_key_value_destroy(native->memory);
     strata_compute_free(&native->compute);
@@ -163,6 +166,14 @@ int strata_engine_native(struct strata_engine **out, const struct strata_native_
     native->waiting_end = &native->waiting;
     native->running_end = &native->running;
     native->allow_placeholders = options->allow_placeholders;
+    native->share_prefixes = !options->no_shared_prefix;
+    if (options->feature_cache != SIZE_MAX) {
+        size_t bytes = options->feature_cache ? options->feature_cache : DEFAULT_FEATURES;
+        if ((code = feature_cache_create(&native->features, bytes, err))) {
+            free(native);
+            return code;
+        }
+    }
     if ((code = open_model(native, options, err)) || (code = plan_memory(native, options, err)) ||
         (code = allocate_buffers(native, err))) {
         destroy(native);

@@ -15,6 +15,8 @@ struct strata_native_options {
     size_t batch;            /* draws decoded together at most; 0: 32 */
     size_t memory;           /* bytes of key/value memory at most; 0: half of what the machine has free */
     size_t max_pixels;       /* image size limit; 0: 1,254,400 (the paper's); SIZE_MAX: the model's own */
+    size_t feature_cache;    /* bytes of image features kept for other requests; 0: 256 MiB; SIZE_MAX: none */
+    bool no_shared_prefix;   /* compute every prompt from its first token */
     size_t prefill_chunk;    /* prompt rows computed per step beside the decoding draws; 0: 512 */
     bool allow_placeholders; /* let vision placeholder tokens be sampled (conformance only) */
 };

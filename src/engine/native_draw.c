@@ -200,7 +200,7 @@ static int create_draw(struct native *native, struct group *group, struct strata
     struct draw *draw = &native->draws[native->draw_count];
     size_t pages = strata_native_draw_pages(group), T = group->prompt.T;
     *draw = (struct draw){.group = group, .index = request->first_draw + group->started};
-    int code = strata_sequence_fork(native->memory, &draw->sequence, &group->sequence, err);
+    int code = strata_sequence_fork(native->memory, &draw->sequence, &group->sequence, group->prompt.T, err);
     if (code) return code;
     if (group->spare) {
         group->spare = false;

@@ -168,23 +168,40 @@ int strata_native_submit(void *self, const struct strata_request *request, struc
     return 0;
 }
 
+/* Features of one image: from the cache, or computed. */
+static int image_features(float *embeds, struct native *native, const struct group *group, size_t index,
+                          const struct strata_trace *trace, struct strata_error *err) {
+    const struct strata_model *model = native->model;
+    const struct strata_image *image = &group->images[index];
+    size_t count = group->prompt.image_tokens[index] * model->config.text.hidden;
+    struct feature_cache *cache = group->request.images_once || trace ? NULL : native->features;
+    struct strata_hash key = {0, 0};
+    if (cache) key = feature_cache_key(image);
+    if (feature_cache_get(cache, key, embeds, count)) {
+        native->stats.reused_images++;
+        return 0;
+    }
+    float *patches = NULL;
+    struct strata_grid grid;
+    int code = strata_image_patches(&patches, &grid, &model->processor, image, err);
+    if (!code) {
+        code =
+            strata_vision_forward(embeds, patches, grid, &model->config, &model->weights, &native->compute, trace, err);
+    }
+    free(patches);
+    if (!code) feature_cache_put(cache, key, embeds, count);
+    return code;
+}
+
 int strata_native_image_features(struct native *native, struct group *group, const struct strata_trace *trace,
                                  struct strata_error *err) {
-    const struct strata_model *model = native->model;
-    size_t C = model->config.text.hidden, tokens = 0, done = 0;
+    size_t C = native->model->config.text.hidden, tokens = 0, done = 0;
     for (size_t i = 0; i < group->prompt.image_count; i++) tokens += group->prompt.image_tokens[i];
     if (!tokens) return 0;
     double start = strata_seconds();
     int code = strata_alloc_aligned(&group->embeds, tokens * C, sizeof *group->embeds, err);
     for (size_t i = 0; !code && i < group->prompt.image_count; i++) {
-        float *patches = NULL;
-        struct strata_grid grid;
-        code = strata_image_patches(&patches, &grid, &model->processor, &group->images[i], err);
-        if (!code) {
-            code = strata_vision_forward(group->embeds + done * C, patches, grid, &model->config, &model->weights,
-                                         &native->compute, trace, err);
-        }
-        free(patches);
+        code = image_features(group->embeds + done * C, native, group, i, trace, err);
         strata_image_free(&group->images[i]);
         done += group->prompt.image_tokens[i];
     }
@@ -193,12 +210,31 @@ int strata_native_image_features(struct native *native, struct group *group, con
     return code;
 }
 
+/* Tokens that other prompts may share: those before the first image. The last prompt row is always computed. */
+static size_t prefix_length(const struct group *group) {
+    size_t first = group->prompt.image_count ? group->prompt.image_begin[0] : 0;
+    return first < group->prompt.T ? first : group->prompt.T - 1;
+}
+
+void strata_native_keep_prefix(struct native *native, const struct group *group) {
+    size_t count = prefix_length(group);
+    if (!native->share_prefixes || count == 0 || group->done < count ||
+        prefix_cache_has(&native->prefixes, group->prompt.ids, count) ||
+        native->reserved_pages + strata_key_value_pages_for(count) > native->max_pages) {
+        return;
+    }
+    prefix_cache_put(&native->prefixes, native->memory, &group->sequence, group->prompt.ids, count,
+                     &native->reserved_pages);
+}
+
 /* Moves groups from the waiting line into the batch while slots and pages allow. */
 int strata_native_admit(struct native *native, struct strata_error *err) {
     while (native->waiting && native->running_draws < native->batch) {
         struct group *group = native->waiting;
         size_t pages = group_pages(group);
-        if (native->reserved_pages + pages > native->max_pages) return 0;
+        while (native->reserved_pages + pages > native->max_pages) {
+            if (!prefix_cache_evict(&native->prefixes, native->memory, &native->reserved_pages)) return 0;
+        }
         struct strata_error reason;
         int code = strata_native_image_features(native, group, NULL, &reason);
         native->waiting = group->next;
@@ -219,7 +255,13 @@ int strata_native_admit(struct native *native, struct strata_error *err) {
         group->admitted = strata_seconds();
         native->stats.prompts++;
         native->stats.prompt_tokens += group->prompt.T;
-        if ((code = strata_sequence_reserve(native->memory, &group->sequence, group->rows, err))) return code;
+        if (native->share_prefixes) {
+            group->done = prefix_cache_fork(&native->prefixes, native->memory, &group->sequence, group->prompt.ids,
+                                            prefix_length(group));
+            native->stats.shared_prefix_tokens += group->done;
+        }
+        code = strata_sequence_reserve(native->memory, &group->sequence, group->rows - group->done, err);
+        if (code) return code;
     }
     return 0;
 }

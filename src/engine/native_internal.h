@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "engine/native.h"
+#include "engine/native_cache.h"
 #include "engine/sampler.h"
 #include "kernels/kernels.h"
 #include "model/decoder.h"
@@ -70,6 +71,9 @@ struct native {
     struct strata_key_value *memory;
     struct strata_decoder *decoder;
     struct strata_sampler sampler;
+    struct feature_cache *features; /* NULL: none */
+    struct prefix_cache prefixes;
+    bool share_prefixes;
     size_t batch, max_pages, prefill_chunk, context, logit_rows, max_rows, max_items;
     bool allow_placeholders;
     char identity[128];
@@ -99,6 +103,8 @@ struct native {
 /* native_group.c: making, admitting and dropping groups. */
 int strata_native_submit(void *self, const struct strata_request *request, struct strata_error *err);
 int strata_native_admit(struct native *native, struct strata_error *err);
+/* After a chunk of the group's prefill: keeps its text before the first image for others. */
+void strata_native_keep_prefix(struct native *native, const struct group *group);
 /* Unlinks groups whose draws have all come out and frees them. */
 void strata_native_sweep(struct native *native);
 void strata_native_group_free(struct native *native, struct group *group);

@@ -146,6 +146,7 @@ static int serve_prefills(struct native *native, const struct step *step, struct
         int code = 0;
         row += count;
         group->done += count;
+        strata_native_keep_prefix(native, group);
         if (group->forced_ids) {
             code = score_forced(native, group, x, first, count, &reason);
             if (!code && group->done == group->rows) {

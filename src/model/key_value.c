@@ -112,9 +112,9 @@ int strata_sequence_reserve(struct strata_key_value *memory, struct strata_seque
 }
 
 int strata_sequence_fork(struct strata_key_value *memory, struct strata_sequence *copy,
-                         const struct strata_sequence *sequence, struct strata_error *err) {
+                         const struct strata_sequence *sequence, size_t length, struct strata_error *err) {
     *copy = (struct strata_sequence){0};
-    size_t count = strata_key_value_pages_for(sequence->length);
+    size_t count = strata_key_value_pages_for(length);
     int code = strata_grow(&copy->pages, &copy->page_capacity, count, sizeof *copy->pages, err);
     if (code) return code;
     for (size_t i = 0; i < count; i++) {
@@ -122,7 +122,7 @@ int strata_sequence_fork(struct strata_key_value *memory, struct strata_sequence
         memory->references[copy->pages[i]]++;
     }
     copy->page_count = count;
-    copy->length = sequence->length;
+    copy->length = length;
     return 0;
 }
 

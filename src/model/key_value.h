@@ -31,9 +31,10 @@ struct strata_sequence {
  * max_pages are in use. The length is moved on by the decoder. */
 int strata_sequence_reserve(struct strata_key_value *memory, struct strata_sequence *sequence, size_t more,
                             struct strata_error *err);
-/* copy becomes a second sequence with the same tokens, sharing the pages. */
+/* copy becomes a second sequence with the first `length` tokens, sharing the pages. The original may go on writing
+ * behind them in place: what it writes there, the copy never reads. */
 int strata_sequence_fork(struct strata_key_value *memory, struct strata_sequence *copy,
-                         const struct strata_sequence *sequence, struct strata_error *err);
+                         const struct strata_sequence *sequence, size_t length, struct strata_error *err);
 void strata_sequence_release(struct strata_key_value *memory, struct strata_sequence *sequence);
 /* Address of layer `layer` of the sequence's page number `page`. */
 void *strata_sequence_page(const struct strata_key_value *memory, const struct strata_sequence *sequence, size_t page,

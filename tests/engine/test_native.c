@@ -21,6 +21,8 @@ static struct strata_native_options plain_options(void) {
     options.threads = 1;
     options.batch = 1;
     options.memory = (size_t)1 << 28;
+    options.feature_cache = SIZE_MAX;
+    options.no_shared_prefix = true;
     return options;
 }
 
@@ -86,6 +88,39 @@ static void test_threads_batches_chunks_and_order(void **state) {
         options.batch = batches[i];
         options.prefill_chunk = chunks[i];
         run_together(*state, &options, (uint32_t)i);
+    }
+}
+
+/* Shared prefixes and kept features save work and change nothing, also when memory is so short that prefixes go again.
+ */
+static void test_caches_change_nothing(void **state) {
+    const struct setup *setup = *state;
+    struct strata_native_plan plan;
+    struct strata_native_options options = plain_options();
+    options.no_shared_prefix = false;
+    options.feature_cache = 0;
+    for (size_t round = 0; round < 3; round++) {
+        options.batch = round ? 3 : 1;
+        if (round == 2) {
+            options.memory = 6 * plan.page_bytes;
+            options.feature_cache = 40000; /* a few images' features */
+        }
+        struct strata_engine *engine = open_engine(&options);
+        strata_native_plan(&plan, engine);
+        for (size_t i = 0; i < 2 * PROMPTS; i++) {
+            struct strata_request request = draw_request(setup, i % PROMPTS, 0);
+            request.images_once = i % 5 == 4;
+            assert_int_equal(strata_engine_submit(engine, &request, NULL), 0);
+        }
+        for (size_t i = 0; i < 2 * PROMPTS; i++) {
+            struct strata_result result = next_result(engine);
+            assert_same_result(&result, &setup->baseline[result.tag / DRAWS][0]);
+            strata_result_free(&result);
+        }
+        struct strata_engine_stats stats;
+        strata_engine_stats(engine, &stats);
+        if (round < 2) assert_true(stats.shared_prefix_tokens > 0 && stats.reused_images > 0);
+        strata_engine_destroy(engine);
     }
 }
 
@@ -253,6 +288,7 @@ static void test_streamed_text_is_the_text(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads_batches_chunks_and_order),
+        cmocka_unit_test(test_caches_change_nothing),
         cmocka_unit_test(test_shared_prompt_equals_alone),
         cmocka_unit_test(test_scoring_equals_generating),
         cmocka_unit_test(test_draws_differ_and_masses_sum),

@@ -197,7 +197,7 @@ static void engine_logps(struct world *w, float logps[RESPONSES][LONGEST], float
     }
     for (size_t k = 0; k < RESPONSES; k++) {
         struct strata_sequence sequence;
-        assert_int_equal(strata_sequence_fork(memory, &sequence, &prompt, NULL), 0);
+        assert_int_equal(strata_sequence_fork(memory, &sequence, &prompt, prompt.length, NULL), 0);
         memcpy(x, last, C * sizeof *x);
         for (size_t t = 0; t < lengths[k]; t++) {
             strata_decoder_logits(decoder, logits, x, 1, 0, NULL);
