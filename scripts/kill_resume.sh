@@ -18,8 +18,9 @@ echo "unbroken: $took ms"
 done_early=0
 i=0
 while [ $i -lt "$kills" ]; do
-    # A moment within the first third of the run: every attempt gets some way, and enough is left to kill.
-    moment=$(od -An -N4 -tu4 /dev/urandom | awk -v most="$took" '{ printf "%.3f", ($1 % 1000) / 1000 * most / 3000 }')
+    # Random moments that on average let the run get ahead by less than its share of the kills.
+    moment=$(od -An -N4 -tu4 /dev/urandom | awk -v most="$took" -v kills="$kills" \
+        '{ printf "%.3f", 0.02 + ($1 % 1000) / 1000 * most / 1000 / kills }')
     # shellcheck disable=SC2086
     "$strata" $score --out "$out/killed" >/dev/null 2>&1 &
     child=$!

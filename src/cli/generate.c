@@ -10,6 +10,7 @@
 #include "cli/setup.h"
 #include "cli/terminal.h"
 #include "difficulty/cmab.h"
+#include "engine/native.h"
 #include "model/image_processor.h"
 #include "model/tokenizer.h"
 
@@ -29,6 +30,16 @@ static void on_text(void *context, const char *text, size_t length) {
     (void)context;
     fwrite(text, 1, length, stdout);
     fflush(stdout);
+}
+
+/* --response: the answer's tokens, closed by the end-of-turn token as a generated one is. */
+static int forced_tokens(struct strata_tokens *tokens, const struct strata_model *model, const char *response,
+                         struct strata_error *err) {
+    struct strata_tokens all = {0};
+    int status = strata_tokenizer_encode(model->tokenizer, &all, response, strlen(response), err);
+    if (!status) status = strata_tokenizer_encode(model->tokenizer, &all, "<|im_end|>", strlen("<|im_end|>"), err);
+    *tokens = all;
+    return status;
 }
 
 static int ask(struct generation *generation, struct strata_engine *engine, struct strata_error *err) {
@@ -56,8 +67,19 @@ static int ask(struct generation *generation, struct strata_engine *engine, stru
     if (cmab && !(strata_engine_capabilities(engine) & STRATA_CAN_ATTENTION))
         return strata_fail(err, STRATA_ERR_UNSUPPORTED, "this engine reports no attention, which --cmab needs");
     bool got = false;
-    int status = strata_engine_submit(engine, &request, err);
+    struct strata_tokens forced = {0};
+    char *response = NULL;
+    int status = strata_setup_text(&response, arguments, ID(RESPONSE), err);
+    if (!status && response) {
+        status = forced_tokens(&forced, strata_native_model(engine), response, err);
+        request.forced_ids = forced.ids;
+        request.forced_count = forced.count;
+    }
+    if (!status) status = strata_engine_submit(engine, &request, err);
     if (!status) status = strata_engine_poll(engine, &generation->result, &got, err);
+    if (!status && response && !json) fputs(generation->result.text, stdout);
+    strata_tokens_free(&forced);
+    free(response);
     if (status) return status;
     if (!got) return strata_fail(err, STRATA_ERR_ENGINE, "the engine gave no answer");
     if (!json) putchar('\n');
