@@ -108,6 +108,7 @@ static int open_model(struct native *native, const struct strata_native_options 
         model.weights_as_stored = false;
         model.weights = STRATA_WEIGHT_BF16;
     }
+    model.threads = native->threads;
     if (!code) code = strata_model_open(&native->model, options->model, &model, err);
     if (code) return code;
     bool stored_bf16 = native->model->weights.embedding.type == STRATA_WEIGHT_BF16;

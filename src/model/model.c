@@ -57,9 +57,10 @@ static int open_weights(struct strata_model *model, const char *directory, const
     int code = strata_safetensors_open(&file, directory, err);
     if (code) return code;
     enum strata_weight_type type = options->weights_as_stored ? stored_type(file) : options->weights;
-    code = strata_weights_load(&model->weights, &model->config, file, type, err);
+    code = strata_weights_load_threads(&model->weights, &model->config, file, type, options->threads, err);
     strata_safetensors_close(file);
-    if (!code) code = strata_weights_identity(model->identity, &model->weights, &model->config, err);
+    if (!code)
+        code = strata_weights_identity_threads(model->identity, &model->weights, &model->config, options->threads, err);
     return code;
 }
 

@@ -24,6 +24,7 @@ struct strata_model_options {
     enum strata_weight_type weights; /* how matrices are kept */
     bool weights_as_stored;          /* bf16 files stay bf16, fp32 and f16 become fp32: `weights` is ignored */
     size_t max_pixels;               /* 0: the model's own */
+    struct strata_threads *threads;  /* for packing and hashing; may be NULL, changes no result */
     bool without_weights;            /* config, tokenizer and processor only (strata inspect) */
 };
 /* path: a directory as on the hub. Missing files, an unknown chat template and ids that do not fit the vocabulary are
