@@ -12,7 +12,7 @@ WERROR   ?= OFF
 FUZZ_SECONDS ?= 600
 
 .PHONY: all help setup build demo data test asan tsan early-stopping mutate fuzz lint format docs clean \
-        conformance conformance-easyvqa conformance-rewards conformance-benchmarks
+        conformance conformance-training conformance-easyvqa conformance-rewards conformance-benchmarks
 
 all: build
 
@@ -84,6 +84,12 @@ conformance: setup
 	@test -n "$(MODELS)" || { echo "usage: make conformance MODELS=DIR [ISA=level] [COMPUTE=f32|bf16]" >&2; exit 2; }
 	@scripts/build.sh $(BUILD)
 	@BUILD=$(BUILD) ISA=$(ISA) COMPUTE=$(COMPUTE) scripts/conformance.sh models $(MODELS)
+
+## conformance-training MODELS=DIR  losses, gradients and optimiser steps against torch [ISA=level]
+conformance-training: setup
+	@test -n "$(MODELS)" || { echo "usage: make conformance-training MODELS=DIR [ISA=level]" >&2; exit 2; }
+	@scripts/build.sh $(BUILD)
+	@BUILD=$(BUILD) ISA=$(ISA) scripts/conformance.sh training $(MODELS)
 
 ## conformance-easyvqa          [GOLDEN=DIR] [DATA=DIR] [MODEL=DIR]: texts, balance and PISM curve of models/easyvqa-tiny
 GOLDEN ?= ../shared/golden/easyvqa-tiny

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs the conformance programs of one kind and sums their closing lines `N passed, N failed`.
-# usage: BUILD=build [ISA=level] [COMPUTE=f32|bf16] scripts/conformance.sh models DIR
+# usage: BUILD=build [ISA=level] [COMPUTE=f32|bf16] scripts/conformance.sh models DIR | training DIR
 #                                                                        | easyvqa MODEL GOLDEN DATA | rewards FILE
 #                                                                        | benchmarks FILE [--kit-sources DIR]
 # Ends with one line `N passed, N failed`; exit 1 when anything failed or a program did not say what it did.
@@ -15,8 +15,9 @@ models) programs="conformance_tokenizer conformance_images conformance_models co
 easyvqa) programs="conformance_easyvqa" ;;
 rewards) programs="conformance_rewards" ;;
 benchmarks) programs="conformance_benchmarks" ;;
+training) programs="conformance_gradients conformance_training" ;;
 *)
-    echo "usage: $0 models DIR | easyvqa MODEL GOLDEN DATA | rewards FILE | benchmarks FILE" >&2
+    echo "usage: $0 models DIR | training DIR | easyvqa MODEL GOLDEN DATA | rewards FILE | benchmarks FILE" >&2
     exit 2 ;;
 esac
 for path in "$@"; do
@@ -39,6 +40,7 @@ for program in $programs; do
     fi
     case $program in
     conformance_models | conformance_cmab | conformance_easyvqa) extra=$options ;;
+    conformance_gradients | conformance_training) extra=${ISA:+--isa=$ISA} ;; # always in fp32
     *) extra= ;;
     esac
     echo "== $program $*"

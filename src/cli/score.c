@@ -36,18 +36,6 @@ static int setup_mask(struct strata_score_options *options, const struct strata_
     return 0;
 }
 
-static int setup_shard(struct strata_dataset_options *dataset, const char *text, struct strata_error *err) {
-    if (!text) return 0;
-    char *end;
-    unsigned long long shard = strtoull(text, &end, 10), shards = 0;
-    if (end != text && *end == '/' && text[0] != '-' && end[1] != '-') shards = strtoull(end + 1, &end, 10);
-    if (shards < 1 || shards > 1000000 || shard < 1 || shard > shards || *end)
-        return strata_fail(err, STRATA_ERR_USAGE, "--shard is \"%s\": it reads I/N with I from 1 to N", text);
-    dataset->shard = (size_t)shard;
-    dataset->shards = (size_t)shards;
-    return 0;
-}
-
 static void setup_sampling(struct strata_score_options *options, const struct strata_arguments *arguments) {
     struct strata_sampling *both[] = {&options->pism_sampling, &options->cmab_sampling};
     for (int i = 0; i < 2; i++) {
@@ -80,7 +68,7 @@ static int setup_score(struct strata_score_options *options, const struct strata
     options->dry_run = strata_flag(arguments, ID(DRY_RUN));
     options->pilot_samples = strata_size(arguments, ID(PILOT));
     setup_sampling(options, arguments);
-    int status = setup_shard(&options->dataset, strata_text(arguments, ID(SHARD)), err);
+    int status = strata_setup_shard(&options->dataset, strata_text(arguments, ID(SHARD)), err);
     if (!status) status = setup_mask(options, arguments, err);
     if (!status) status = strata_setup_cut(&options->cut, arguments, err);
     if (!status && options->cut.attempts > 1 && !(options->cmab_sampling.temperature > 0)) {

@@ -204,3 +204,15 @@ void strata_setup_prompt_free(struct strata_setup_prompt *prompt) {
     free(prompt->images);
     *prompt = (struct strata_setup_prompt){0};
 }
+
+int strata_setup_shard(struct strata_dataset_options *dataset, const char *text, struct strata_error *err) {
+    if (!text) return 0;
+    char *end;
+    unsigned long long shard = strtoull(text, &end, 10), shards = 0;
+    if (end != text && *end == '/' && text[0] != '-' && end[1] != '-') shards = strtoull(end + 1, &end, 10);
+    if (shards < 1 || shards > 1000000 || shard < 1 || shard > shards || *end)
+        return strata_fail(err, STRATA_ERR_USAGE, "--shard is \"%s\": it reads I/N with I from 1 to N", text);
+    dataset->shard = (size_t)shard;
+    dataset->shards = (size_t)shards;
+    return 0;
+}

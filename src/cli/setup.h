@@ -29,6 +29,9 @@ int strata_setup_text(char **out, const struct strata_arguments *arguments, enum
 /* `count` numbers parted by commas into out; `what` names the option in errors. */
 int strata_setup_numbers(double *out, size_t count, const char *text, const char *what, struct strata_error *err);
 
+/* --shard I/N into dataset; NULL leaves it. */
+int strata_setup_shard(struct strata_dataset_options *dataset, const char *text, struct strata_error *err);
+
 /* One prompt as `generate` and `dump` take it: --system, the question, --image. */
 struct strata_setup_prompt {
     struct strata_message messages[2];

@@ -52,6 +52,35 @@ const struct strata_command strata_commands[] = {
         strata_cli_merge,
     },
     {
+        "sft",
+        "DATA --model DIR --out DIR [options]",
+        "train on given answers",
+        "Every assistant turn of a record is learnt; a record without one is trained towards its solution. OUT gets "
+        "metrics.jsonl, events/ for TensorBoard, and checkpoints that transformers and strata load as models: `last` "
+        "and "
+        "`best` point at them. A run that was stopped or killed goes on with --resume last and ends in the same bits.",
+        "strata sft mid.jsonl --model Qwen2.5-VL-7B-Instruct --out sft --paper\n"
+        "strata sft train.jsonl --model M --out sft --held-out test.jsonl --eval-steps 50",
+        "model out",
+        1,
+        1,
+        strata_cli_sft,
+    },
+    {
+        "grpo",
+        "DATA --model DIR --out DIR [options]",
+        "train by reinforcement on graded answers",
+        "Each update samples answers to some prompts, grades them against the solutions, and makes the better ones of "
+        "each group likelier. It trains on the very tokens that were sampled, in the numbers they were sampled with. "
+        "OUT gets the same files as sft and completions.jsonl: every prompt, its answers, rewards and advantages.",
+        "strata grpo hard.jsonl --model Qwen2.5-VL-7B-Instruct --out grpo --paper\n"
+        "strata grpo train.jsonl --model M --out grpo --prompts 16 --max-new-tokens 64 --check",
+        "model out",
+        1,
+        1,
+        strata_cli_grpo,
+    },
+    {
         "verify",
         "FILE [options]",
         "grade (solution, completion) pairs",

@@ -209,6 +209,18 @@ const struct strata_model *strata_native_model(const struct strata_engine *engin
     return native->model;
 }
 
+struct strata_model *strata_native_train(struct strata_engine *engine, const struct strata_compute **compute) {
+    struct native *native = strata_engine_self(engine, &native_vtable);
+    *compute = &native->compute;
+    return native->model;
+}
+
+void strata_native_weights_changed(struct strata_engine *engine, bool vision) {
+    struct native *native = strata_engine_self(engine, &native_vtable);
+    while (prefix_cache_evict(&native->prefixes, native->memory, &native->reserved_pages)) continue;
+    if (vision) feature_cache_clear(native->features);
+}
+
 int strata_native_trace(struct strata_engine *engine, const struct strata_request *request,
                         const struct strata_trace *trace, struct strata_prompt *prompt, struct strata_error *err) {
     struct native *native = strata_engine_self(engine, &native_vtable);

@@ -31,6 +31,12 @@ struct strata_native_plan {
 };
 void strata_native_plan(struct strata_native_plan *plan, const struct strata_engine *engine);
 const struct strata_model *strata_native_model(const struct strata_engine *engine);
+/* For training: the model whose weights the engine reads, and what it computes with. Weights may be changed while
+ * nothing is in flight, and then strata_native_weights_changed must be called: what the engine keeps between requests
+ * is of the old ones (image features only where `vision`: tower or merger). Its identity stays that of the weights it
+ * was opened with. */
+struct strata_model *strata_native_train(struct strata_engine *engine, const struct strata_compute **compute);
+void strata_native_weights_changed(struct strata_engine *engine, bool vision);
 
 /* One prompt's forward pass with every stage handed to `trace` (strata dump): vision tower, layers, logits of all
  * positions, in rows of at most prefill_chunk. Needs an idle engine. prompt (may be NULL) receives the prompt. */

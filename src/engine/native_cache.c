@@ -75,6 +75,10 @@ static void drop_oldest(struct feature_cache *cache) {
     free(feature);
 }
 
+void feature_cache_clear(struct feature_cache *cache) {
+    while (cache && cache->oldest) drop_oldest(cache);
+}
+
 void feature_cache_put(struct feature_cache *cache, struct strata_hash key, const float *embeds, size_t count) {
     size_t bytes = sizeof(struct feature) + count * sizeof *embeds;
     if (!cache || bytes > cache->limit || *find(cache, key)) return;

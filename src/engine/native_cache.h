@@ -16,6 +16,7 @@
 struct feature_cache;
 int feature_cache_create(struct feature_cache **out, size_t bytes, struct strata_error *err);
 void feature_cache_destroy(struct feature_cache *cache);
+void feature_cache_clear(struct feature_cache *cache); /* NULL: nothing to do */
 struct strata_hash feature_cache_key(const struct strata_image *image);
 /* Copies the features into embeds (count floats) when they are there. A NULL cache has nothing. */
 bool feature_cache_get(struct feature_cache *cache, struct strata_hash key, float *embeds, size_t count);

@@ -48,9 +48,9 @@ static int append_text(struct builder *builder, const char *text, size_t length,
     int code = strata_tokenizer_encode(builder->model->tokenizer, &tokens, text, length, builder->err);
     for (size_t i = 0; !code && i < tokens.count; i++) {
         int32_t id = tokens.ids[i];
-        code = !target && id == builder->model->config.special.image
-                   ? append_image(builder)
-                   : append_id(builder, id, target ? id : STRATA_IGNORED);
+        /* Image tokens written out in a text are refused by the template, so these are its own. */
+        code = id == builder->model->config.special.image ? append_image(builder)
+                                                          : append_id(builder, id, target ? id : STRATA_IGNORED);
     }
     strata_tokens_free(&tokens);
     return code;

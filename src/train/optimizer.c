@@ -3,12 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bf16.h"
 #include "base/memory.h"
 
 #define PIECE_VALUES ((size_t)1 << 16) /* per task: a few L2 caches of weights, moments and gradient */
 
 static bool needs_master(const struct strata_parameter *parameter) {
-    return parameter->matrix && parameter->matrix->type != STRATA_WEIGHT_F32;
+    return parameter->matrix ? parameter->matrix->type != STRATA_WEIGHT_F32 : parameter->vector_bf16;
 }
 
 size_t strata_optimizer_bytes(const struct strata_parameter *parameters, size_t count) {
@@ -19,6 +20,8 @@ size_t strata_optimizer_bytes(const struct strata_parameter *parameters, size_t 
 }
 
 static void read_master(float *master, const struct strata_parameter *parameter) {
+    if (!parameter->matrix) memcpy(master, parameter->vector, parameter->rows * parameter->K * sizeof *master);
+    if (!parameter->matrix) return;
     for (size_t n = 0; n < parameter->rows; n++)
         strata_matrix_get_row(master + n * parameter->K, parameter->matrix, parameter->first_row + n);
 }
@@ -94,15 +97,16 @@ static void update_rows(const struct update *update, size_t index, size_t first,
     size_t K = parameter->K, at = first * K;
     float *moment1 = optimizer->moment1[index] + at, *moment2 = optimizer->moment2[index] + at;
     const float *gradient = parameter->gradient + at;
-    if (!parameter->matrix) {
-        update_values(parameter->vector + at, moment1, moment2, gradient, rows * K, update, parameter->decay);
-        return;
-    }
-    float *weight = optimizer->master[index] ? optimizer->master[index] + at : buffer;
-    for (size_t n = 0; n < rows && !optimizer->master[index]; n++)
+    float *master = optimizer->master[index] ? optimizer->master[index] + at : NULL;
+    float *weight = master ? master : parameter->matrix ? buffer : parameter->vector + at;
+    for (size_t n = 0; weight == buffer && n < rows; n++)
         strata_matrix_get_row(weight + n * K, parameter->matrix, parameter->first_row + first + n);
     update_values(weight, moment1, moment2, gradient, rows * K, update, parameter->decay);
-    strata_matrix_set_rows(parameter->matrix, parameter->first_row + first, rows, weight);
+    if (parameter->matrix)
+        strata_matrix_set_rows(parameter->matrix, parameter->first_row + first, rows, weight);
+    else if (master)
+        for (size_t i = 0; i < rows * K; i++)
+            parameter->vector[at + i] = strata_bf16_widen(strata_bf16_round(master[i]));
 }
 
 /* Rows of one task: at least one. */

@@ -20,6 +20,7 @@ struct strata_parameter {
     struct strata_matrix *matrix; /* rows [first_row, first_row+rows) of it, K == matrix->K; or NULL: */
     size_t first_row;
     float *vector;         /* (rows, K) fp32, updated in place */
+    bool vector_bf16;      /* the vector's values are bf16's (its checkpoint's): a master is kept and rounded into it */
     const float *gradient; /* (rows, K) */
 };
 

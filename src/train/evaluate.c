@@ -1,0 +1,115 @@
+/* Greedy answers to the held-out set during training. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "train/trainer.h"
+
+struct evaluation {
+    struct strata_trainer *trainer;
+    struct strata_train_evaluation *out;
+    struct strata_verdict verdict;
+    size_t ability_capacity;
+};
+
+static int submit(struct evaluation *evaluation, size_t index, struct strata_error *err) {
+    struct strata_trainer *trainer = evaluation->trainer;
+    const struct strata_sample *sample = &trainer->held_out.samples[index];
+    struct strata_train_images images;
+    int code = strata_train_images_load(&images, sample, &trainer->model->processor, err);
+    if (!code) {
+        struct strata_request request = {
+            .tag = index,
+            .sample_id = sample->id,
+            .messages = sample->messages,
+            .message_count = sample->message_count,
+            .images = images.images,
+            .image_count = images.count,
+            .sampling = {.top_p = 1.0f, .repetition_penalty = 1.0f, .max_new_tokens = trainer->options->eval_tokens},
+            .draws = 1};
+        code = strata_engine_submit(trainer->engine, &request, err);
+    }
+    strata_train_images_free(&images);
+    if (code != STRATA_ERR_INPUT && code != STRATA_ERR_IO) return code;
+    /* A record that cannot be asked counts as failed, not as wrong. */
+    char line[1400];
+    strata_trainer_message(trainer, "held-out record left out: %s", strata_error_line(err, line, sizeof line));
+    evaluation->out->failed++;
+    return 0;
+}
+
+static int ability_of(struct strata_train_ability **out, struct evaluation *evaluation, const char *name,
+                      struct strata_error *err) {
+    struct strata_train_evaluation *result = evaluation->out;
+    char cut[sizeof result->abilities->name];
+    snprintf(cut, sizeof cut, "%s", name);
+    for (size_t i = 0; i < result->ability_count; i++) {
+        *out = &result->abilities[i];
+        if (strcmp((*out)->name, cut) == 0) return 0;
+    }
+    int code = strata_grow(&result->abilities, &evaluation->ability_capacity, result->ability_count + 1,
+                           sizeof *result->abilities, err);
+    if (code) return code;
+    *out = &result->abilities[result->ability_count++];
+    **out = (struct strata_train_ability){0};
+    memcpy((*out)->name, cut, sizeof cut);
+    return 0;
+}
+
+static int grade(struct evaluation *evaluation, const struct strata_result *result, struct strata_error *err) {
+    const struct strata_train_options *options = evaluation->trainer->options;
+    const struct strata_sample *sample = &evaluation->trainer->held_out.samples[result->tag];
+    struct strata_train_ability *ability;
+    if (result->finish == STRATA_FINISH_ERROR) {
+        evaluation->out->failed++;
+        return 0;
+    }
+    struct strata_verify_input input = {
+        .solution = sample->solution,
+        .solution_length = strlen(sample->solution),
+        .completion = result->text,
+        .completion_length = result->text_length,
+        .ability = sample->ability,
+        .verifier = *sample->verifier ? sample->verifier : options->verifier,
+        .question = sample->message_count ? sample->messages[sample->message_count - 1].text : NULL};
+    int code = strata_verify(&evaluation->verdict, &input, options->verify_mode, err);
+    if (!code) code = ability_of(&ability, evaluation, sample->ability, err);
+    if (code) return strata_fail_at_default(err, code, "%s", sample->where);
+    evaluation->out->count++;
+    evaluation->out->right += evaluation->verdict.correct;
+    evaluation->out->truncated += result->finish == STRATA_FINISH_LENGTH;
+    ability->count++;
+    ability->right += evaluation->verdict.correct;
+    return 0;
+}
+
+static int by_name(const void *a, const void *b) {
+    const struct strata_train_ability *x = a, *y = b;
+    return strcmp(x->name, y->name);
+}
+
+int strata_evaluate_held_out(struct strata_train_evaluation *out, struct strata_trainer *trainer,
+                             struct strata_error *err) {
+    struct evaluation evaluation = {.trainer = trainer, .out = out};
+    double start = strata_seconds();
+    size_t next = 0, count = trainer->held_out.count;
+    bool got = true;
+    int code = 0;
+    *out = (struct strata_train_evaluation){.step = trainer->counters.step};
+    while (!code && (got || next < count)) {
+        while (!code && next < count && strata_engine_has_room(trainer->engine, 1))
+            code = submit(&evaluation, next++, err);
+        struct strata_result result = {0};
+        if (!code) code = strata_engine_poll(trainer->engine, &result, &got, err);
+        if (!code && got) {
+            code = grade(&evaluation, &result, err);
+            strata_result_free(&result);
+        }
+    }
+    for (size_t i = 0; code && i < next; i++) strata_engine_cancel(trainer->engine, i);
+    if (out->ability_count) qsort(out->abilities, out->ability_count, sizeof *out->abilities, by_name);
+    strata_verdict_free(&evaluation.verdict);
+    out->seconds = strata_seconds() - start;
+    return code;
+}

@@ -1,0 +1,173 @@
+/* One update, and what is due after it. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "model/vision_tape.h"
+#include "train/trainer.h"
+
+bool strata_trainer_interrupted(const struct strata_trainer *trainer) {
+    return trainer->options->interrupt && *trainer->options->interrupt;
+}
+
+void strata_trainer_message(const struct strata_trainer *trainer, const char *format, ...) {
+    const struct strata_train_observer *observer = &trainer->options->observer;
+    char text[1600];
+    va_list arguments;
+    if (!observer->on_message) return;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    observer->on_message(observer->context, text);
+}
+
+int strata_trainer_tape(struct strata_trainer *trainer, size_t rows, size_t responses, size_t groups,
+                        struct strata_error *err) {
+    struct strata_tape_options *options = &trainer->tape_options;
+    if (trainer->tape && rows <= options->max_rows && responses <= options->max_responses &&
+        groups <= options->max_groups)
+        return 0;
+    options->level = trainer->options->recompute;
+    if (rows > options->max_rows) options->max_rows = rows;
+    if (responses > options->max_responses) options->max_responses = responses;
+    if (groups > options->max_groups) options->max_groups = groups;
+    strata_tape_destroy(trainer->tape);
+    trainer->tape = NULL;
+    return strata_tape_create(&trainer->tape, &trainer->model->config, &trainer->model->weights, trainer->compute,
+                              options, err);
+}
+
+bool strata_trainer_trains_vision(const struct strata_trainer *trainer) {
+    return trainer->options->trained[STRATA_GROUP_MERGER] || trainer->options->trained[STRATA_GROUP_VISION];
+}
+
+int strata_trainer_vision_backward(struct strata_trainer *trainer, const float *dembeds,
+                                   const struct strata_train_images *images, struct strata_error *err) {
+    const struct strata_model *model = trainer->model;
+    size_t merge = model->config.vision.merge_size, done = 0;
+    int code = 0;
+    for (size_t i = 0; !code && i < images->count; i++) {
+        float *patches = NULL;
+        struct strata_grid grid;
+        code = strata_image_patches(&patches, &grid, &model->processor, &images->images[i], err);
+        if (!code)
+            code = strata_vision_backward(&trainer->gradients, dembeds + done * model->config.text.hidden, patches,
+                                          grid, &model->config, &model->weights, trainer->compute, err);
+        free(patches);
+        done += (size_t)images->grids[i].rows * images->grids[i].columns / (merge * merge);
+    }
+    return code;
+}
+
+int strata_trainer_skip(struct strata_trainer *trainer, const struct strata_error *reason, struct strata_error *err) {
+    char line[1400];
+    strata_gradients_zero(&trainer->gradients);
+    trainer->counters.step++;
+    trainer->counters.skipped++;
+    trainer->skipped_in_row++;
+    strata_trainer_message(trainer, "update %llu skipped: %s", (unsigned long long)trainer->counters.step,
+                           strata_error_line(reason, line, sizeof line));
+    if (trainer->skipped_in_row < trainer->options->max_skipped) return 0;
+    int code = strata_trainer_save(trainer, false, err);
+    if (code) return code;
+    strata_fail(err, STRATA_ERR_NUMERIC, "%zu updates in a row were not finite; the last: %s", trainer->skipped_in_row,
+                reason->what);
+    return strata_fail_hint(err, STRATA_ERR_NUMERIC,
+                            "the state is saved in %.200s/last; a lower learning rate or a larger warm-up may help",
+                            trainer->options->out);
+}
+
+int strata_trainer_update(struct strata_trainer *trainer, double *norm, double *rate, struct strata_error *err) {
+    struct strata_threads *threads = trainer->compute->threads;
+    int code = 0;
+    if (trainer->lora.count)
+        *norm = strata_lora_gradients(&trainer->lora, threads);
+    else
+        code = strata_gradients_norm(norm, &trainer->gradients, threads, err);
+    if (code) return code;
+    *rate = strata_learning_rate(&trainer->schedule, trainer->counters.step);
+    if (!isfinite(*norm)) {
+        struct strata_error reason;
+        strata_fail(&reason, STRATA_ERR_NUMERIC, "the gradient norm is %g", *norm);
+        return strata_trainer_skip(trainer, &reason, err);
+    }
+    code = strata_optimizer_step(&trainer->optimizer, *norm, *rate, threads, err);
+    if (!code && trainer->lora.count) code = strata_lora_merge(&trainer->lora, threads, err);
+    strata_native_weights_changed(trainer->engine, strata_trainer_trains_vision(trainer));
+    strata_gradients_zero(&trainer->gradients);
+    if (code) return code;
+    trainer->counters.step++;
+    trainer->skipped_in_row = 0;
+    return 0;
+}
+
+/* Was a multiple of `every` passed since the last end of a step? */
+static bool is_due(const struct strata_trainer *trainer, size_t every) {
+    return every && trainer->counters.step / every > trainer->ended_step / every;
+}
+
+static json_t *evaluation_line(const struct strata_train_evaluation *evaluation) {
+    json_t *abilities = json_object();
+    for (size_t i = 0; abilities && i < evaluation->ability_count; i++) {
+        const struct strata_train_ability *ability = &evaluation->abilities[i];
+        json_object_set_new(abilities, *ability->name ? ability->name : "other",
+                            json_real((double)ability->right / (double)ability->count));
+    }
+    double graded = evaluation->count ? (double)evaluation->count : 1.0;
+    return json_pack("{s:I, s:{s:f, s:I, s:I, s:I, s:o}, s:{s:f}}", "step", (json_int_t)evaluation->step, "eval",
+                     "accuracy", (double)evaluation->right / graded, "count", (json_int_t)evaluation->count,
+                     "truncated", (json_int_t)evaluation->truncated, "failed", (json_int_t)evaluation->failed,
+                     "ability", abilities, "time", "eval", evaluation->seconds);
+}
+
+static int evaluate(struct strata_trainer *trainer, bool *best, struct strata_error *err) {
+    struct strata_train_evaluation evaluation;
+    int code = strata_evaluate_held_out(&evaluation, trainer, err);
+    if (!code && evaluation.count) {
+        trainer->accuracy = (double)evaluation.right / (double)evaluation.count;
+        *best = trainer->accuracy > trainer->counters.best_accuracy;
+        if (*best) {
+            trainer->counters.best_accuracy = trainer->accuracy;
+            trainer->counters.best_step = trainer->counters.step;
+        }
+        code = strata_metrics_write(&trainer->metrics, evaluation_line(&evaluation), err);
+        if (trainer->options->observer.on_evaluation)
+            trainer->options->observer.on_evaluation(trainer->options->observer.context, &evaluation);
+    }
+    free(evaluation.abilities);
+    return code;
+}
+
+int strata_trainer_step_end(struct strata_trainer *trainer, bool final, struct strata_error *err) {
+    const struct strata_train_options *options = trainer->options;
+    bool best = false;
+    int code = 0;
+    bool stopped = strata_trainer_interrupted(trainer);
+    if (trainer->held_out.count && !stopped && (final || is_due(trainer, options->eval_steps)))
+        code = evaluate(trainer, &best, err);
+    bool moved = trainer->counters.step > trainer->first_step;
+    if (!code && moved && (final || best || stopped || is_due(trainer, options->save_steps)))
+        code = strata_trainer_save(trainer, best, err);
+    trainer->ended_step = trainer->counters.step;
+    if (!code && stopped)
+        code = strata_fail(err, STRATA_ERR_INTERRUPTED, "stopped after step %llu of %llu, state saved",
+                           (unsigned long long)trainer->counters.step, (unsigned long long)trainer->steps);
+    return code;
+}
+
+void strata_trainer_summary(struct strata_train_summary *summary, const struct strata_trainer *trainer) {
+    const struct strata_train_counters *counters = &trainer->counters;
+    summary->steps = counters->step;
+    summary->skipped = counters->skipped;
+    summary->tokens = counters->tokens;
+    summary->unusable = (size_t)counters->unusable;
+    summary->accuracy = trainer->accuracy;
+    summary->best_accuracy = counters->best_accuracy;
+    summary->best_step = counters->best_step;
+    summary->seconds = strata_seconds() - trainer->start;
+    summary->peak_bytes = strata_peak_memory();
+}
