@@ -1,6 +1,7 @@
 /* strata init: a new model directory with fresh weights. */
 #include "model/init.h"
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/threads.h"
 #include "cli/commands.h"
@@ -17,6 +18,8 @@ int strata_cli_init(const struct strata_arguments *arguments, struct strata_erro
     if (!status)
         status = strata_model_init(out, config, strata_text(arguments, ID(TOKENIZER)), seed, dtype, threads, err);
     strata_threads_destroy(threads);
+    if (status == STRATA_ERR_IO && !strata_file_exists(config))
+        strata_fail_hint(err, status, "neither a file nor a preset; presets are tiny, block, 0.5b, 3b and 7b");
     if (status) return status;
     if (strata_flag(arguments, ID(JSON)))
         return strata_print_json(json_pack("{s:s, s:s, s:I, s:s}", "out", out, "config", config, "seed",
