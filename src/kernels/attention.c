@@ -36,6 +36,8 @@ void strata_page_write(const struct strata_compute *compute, void *page, size_t 
     }
 }
 
+#define FEW_PRODUCTS ((size_t)1 << 19)
+
 struct attention {
     const struct strata_compute *compute;
     const struct strata_attention_rows *items;
@@ -96,9 +98,14 @@ void strata_attention_forward(const struct strata_compute *compute, const struct
     struct attention attention = {
         .compute = compute, .items = items, .count = count, .H = H, .G = G, .D = D, .scale = scale};
     attention.tile = strata_attend_rows(compute, D);
-    size_t tasks = 0;
-    for (size_t i = 0; i < count; i++) tasks += tiles_of(&attention, &items[i]) * G;
-    strata_threads_run(compute->threads, tasks, attention_task, &attention);
+    size_t tasks = 0, scores = 0;
+    for (size_t i = 0; i < count; i++) {
+        tasks += tiles_of(&attention, &items[i]) * G;
+        scores += (items[i].first + items[i].rows) * items[i].rows * H;
+    }
+    /* One row over a few hundred keys takes less time than waking another thread. */
+    struct strata_threads *threads = scores * D > FEW_PRODUCTS ? compute->threads : NULL;
+    strata_threads_run(threads, tasks, attention_task, &attention);
     for (size_t i = 0; i < count; i++)
         if (items[i].masses) join_masses(&items[i], H);
 }

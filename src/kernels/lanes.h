@@ -90,7 +90,7 @@ LANES_INLINE lanes lanes_exp(lanes x) {
     p = p * lanes_power_of_two(n >> 1) * lanes_power_of_two(n - (n >> 1));
     p = lanes_select(x < lanes_set(-87.33f), lanes_set(0.0f), p);
     p = lanes_select(x > lanes_set(88.7228394f), lanes_set(__builtin_inff()), p);
-    return lanes_select(x != x, x, p);
+    return lanes_select(x != x, x, p); // NOLINT(misc-redundant-expression): true for a NaN
 }
 /* The same for x <= 0 (or NaN), where 2^n is a normal number whenever the result is not 0. */
 LANES_INLINE lanes lanes_exp_negative(lanes x) {

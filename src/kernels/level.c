@@ -1,4 +1,5 @@
 /* Which ISA level runs, and what every call carries. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,18 +35,19 @@ static bool runs_here(const struct strata_level *level) {
 
 int strata_level_choose(const struct strata_level **out, const char *isa, struct strata_error *err) {
     const bool automatic = !isa || strcmp(isa, "auto") == 0;
-    char here[64] = "";
+    char here[64] = ""; /* room for ", " and every name */
+    size_t length = 0;
     for (size_t i = 0; i < LEVEL_COUNT; i++) {
         if (!runs_here(levels[i])) continue;
         if (automatic || strcmp(isa, levels[i]->name) == 0) {
             *out = levels[i];
             return STRATA_OK;
         }
-        strcat(strcat(here, *here ? ", " : ""), levels[i]->name); /* four names of at most ten letters */
+        length += (size_t)snprintf(here + length, sizeof here - length, ", %s", levels[i]->name);
     }
     *out = NULL;
     strata_fail(err, STRATA_ERR_USAGE, "no ISA level \"%s\" on this CPU", isa);
-    return strata_fail_hint(err, STRATA_ERR_USAGE, "it has auto, %s", here);
+    return strata_fail_hint(err, STRATA_ERR_USAGE, "it has auto%s", here);
 }
 
 const char *strata_level_name(const struct strata_level *level) {
