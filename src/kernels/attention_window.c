@@ -78,9 +78,9 @@ static void attend_task(void *context, size_t index, size_t worker) {
 }
 
 void strata_attention_window_forward(const struct strata_compute *compute, float *out, size_t out_stride,
-                                     float *logsumexp, const float *query, const float *key, const float *value, size_t stride,
-                                     const uint32_t *bounds, size_t segments, size_t H, size_t D, float scale,
-                                     void *workspace) {
+                                     float *logsumexp, const float *query, const float *key, const float *value,
+                                     size_t stride, const uint32_t *bounds, size_t segments, size_t H, size_t D,
+                                     float scale, void *workspace) {
     struct window window = {
         .compute = compute,
         .out = out,

@@ -131,9 +131,9 @@ void strata_attention_forward(const struct strata_compute *compute, const struct
 size_t strata_window_workspace(const struct strata_compute *compute, const uint32_t *bounds, size_t segments, size_t H,
                                size_t D);
 void strata_attention_window_forward(const struct strata_compute *compute, float *out, size_t out_stride,
-                                     float *logsumexp, const float *query, const float *key, const float *value, size_t stride,
-                                     const uint32_t *bounds, size_t segments, size_t H, size_t D, float scale,
-                                     void *workspace);
+                                     float *logsumexp, const float *query, const float *key, const float *value,
+                                     size_t stride, const uint32_t *bounds, size_t segments, size_t H, size_t D,
+                                     float scale, void *workspace);
 
 /* ---- logits ---- */
 

@@ -191,16 +191,16 @@ static void check_window(const struct strata_compute *compute, void *context) {
         const size_t bytes = strata_window_workspace(compute, bounds, segments, H, D);
         void *workspace = aligned_alloc(64, (bytes + 63) / 64 * 64);
         memset(workspace, 0xff, bytes);
-        strata_attention_window_forward(compute, out, Q, NULL, qkv, qkv + Q, qkv + 2 * Q, stride, bounds, segments, H, D,
-                                        scale, workspace);
+        strata_attention_window_forward(compute, out, Q, NULL, qkv, qkv + Q, qkv + 2 * Q, stride, bounds, segments, H,
+                                        D, scale, workspace);
         assert_true(relative_l2(out, reference, T * Q) < bound(compute));
         /* the segments alone give the same bits */
         float *alone = random_floats("alone", T * Q);
         for (size_t s = 0; s < segments; s++) {
             const uint32_t own[] = {0, bounds[s + 1] - bounds[s]};
             const float *start = qkv + bounds[s] * stride;
-            strata_attention_window_forward(compute, alone + bounds[s] * Q, Q, NULL, start, start + Q, start + 2 * Q, stride,
-                                            own, 1, H, D, scale, workspace);
+            strata_attention_window_forward(compute, alone + bounds[s] * Q, Q, NULL, start, start + Q, start + 2 * Q,
+                                            stride, own, 1, H, D, scale, workspace);
         }
         assert_same_bits(alone, out, T * Q);
         free(qkv), free(out), free(reference), free(workspace), free(alone);
