@@ -11,8 +11,12 @@
 #include "kernels/backward.h"
 #include "kernels/level.h"
 
-#define ROUND_ROWS 16
-#define STRIP_ROWS 192 /* most outputs n of a strip of dW: dout^T of a row block then fits the scratch */
+#define ROUND_ROWS      16
+#define PANEL_GROUP     4   /* panels of W that are turned over together */
+#define TILE_ROWS_BLOCK 192 /* rows beside which they are used */
+#define TURN_BYTES      (STRATA_PANEL / 2 * STRATA_PANEL * sizeof(float)) /* scratch of transpose_pairs */
+#define STRIP_PADDING   16  /* so that rows of a strip do not meet in one set of the cache */
+#define STRIP_ROWS      192 /* most outputs n of a strip of dW: dout^T of a row block then fits the scratch */
 
 _Static_assert(STRATA_ROW_BLOCK <= STRATA_K_BLOCK, "a tile sums at most STRATA_K_BLOCK");
 
@@ -33,8 +37,8 @@ struct input_gradient {
     const float *dout;
     size_t dx_stride, dout_stride, M;
     bool add, narrow, rounded; /* narrow: bf16 weights; rounded: dout goes through compute->shared */
-    size_t x_value;            /* bytes of one rounded value */
-    size_t row_block, row_blocks;
+    size_t x_value, value;     /* bytes of one rounded value, of one weight */
+    size_t row_block, row_blocks, panels, group;
 };
 
 /* Rounded dout of row m, block n: blocks of n, each (M, STRATA_K_BLOCK). */
@@ -68,28 +72,33 @@ static void turn_panel(const struct input_gradient *g, void *panel, float *scrat
     }
 }
 
+/* A group of panels, so that the rows that are in L2 meet all of it. */
 static void input_task(void *context, size_t index, size_t worker) {
     const struct input_gradient *g = context;
-    const size_t k = index / g->row_blocks * STRATA_PANEL, row = index % g->row_blocks * g->row_block;
-    const size_t N = g->weight->N, rows = smaller(g->row_block, g->M - row);
+    const size_t K = g->weight->K, N = g->weight->N, panel_bytes = STRATA_K_BLOCK * STRATA_PANEL * g->value;
+    const size_t begin = index / g->row_blocks * g->group, end = smaller(begin + g->group, g->panels);
+    const size_t first = index % g->row_blocks * g->row_block, last = smaller(first + g->row_block, g->M);
     float *scratch = g->compute->scratch[worker];
-    void *panel = scratch + STRATA_PANEL * STRATA_PANEL;
+    char *panels = (char *)scratch + TURN_BYTES;
     /* Columns beyond K are computed and dropped: they must hold numbers. */
-    if (g->weight->K - k < STRATA_PANEL) memset(scratch, 0, (1 + STRATA_K_BLOCK) * STRATA_PANEL * sizeof *scratch);
+    if (end * STRATA_PANEL > K) memset(scratch, 0, TURN_BYTES + (end - begin) * panel_bytes);
     for (size_t n = 0; n < N; n += STRATA_K_BLOCK) {
         const size_t count = smaller(STRATA_K_BLOCK, N - n);
-        turn_panel(g, panel, scratch, n, count, k);
-        g->tile(&(struct strata_tile){
-            .out = g->dx + row * g->dx_stride + k,
-            .out_stride = g->dx_stride,
-            .x = g->rounded ? (const void *)rounded_at(g, row, n) : g->dout + row * g->dout_stride + n,
-            .x_stride = g->rounded ? STRATA_K_BLOCK : g->dout_stride,
-            .panel = panel,
-            .K = count,
-            .rows = rows,
-            .columns = smaller(STRATA_PANEL, g->weight->K - k),
-            .add = g->add || n > 0,
-        });
+        for (size_t p = begin; p < end; p++)
+            turn_panel(g, panels + (p - begin) * panel_bytes, scratch, n, count, p * STRATA_PANEL);
+        for (size_t row = first; row < last; row += TILE_ROWS_BLOCK)
+            for (size_t p = begin; p < end; p++)
+                g->tile(&(struct strata_tile){
+                    .out = g->dx + row * g->dx_stride + p * STRATA_PANEL,
+                    .out_stride = g->dx_stride,
+                    .x = g->rounded ? (const void *)rounded_at(g, row, n) : g->dout + row * g->dout_stride + n,
+                    .x_stride = g->rounded ? STRATA_K_BLOCK : g->dout_stride,
+                    .panel = panels + (p - begin) * panel_bytes,
+                    .K = count,
+                    .rows = smaller(TILE_ROWS_BLOCK, last - row),
+                    .columns = smaller(STRATA_PANEL, K - p * STRATA_PANEL),
+                    .add = g->add || n > 0,
+                });
     }
 }
 
@@ -104,10 +113,11 @@ void strata_linear_backward_input(const struct strata_compute *compute, float *d
         .add = add,
         .narrow = weight->type != STRATA_WEIGHT_F32,
         .x_value = level->activation_bytes,
+        .value = weight->type == STRATA_WEIGHT_F32 ? sizeof(float) : sizeof(uint16_t),
+        .panels = pieces_of(weight->K, STRATA_PANEL),
     };
     g.rounded = g.narrow && compute->type == STRATA_COMPUTE_BF16;
     g.tile = !g.narrow ? level->tile_f32 : g.rounded ? level->tile_bf16 : level->tile_widen;
-    const size_t panels = pieces_of(weight->K, STRATA_PANEL);
     const size_t row_bytes = pieces_of(weight->N, STRATA_K_BLOCK) * STRATA_K_BLOCK * g.x_value;
     const size_t fit = compute->shared_bytes / row_bytes, part = g.rounded ? (fit ? fit : 1) : M;
     const size_t threads = strata_threads_count(compute->threads);
@@ -116,11 +126,13 @@ void strata_linear_backward_input(const struct strata_compute *compute, float *d
         g.dx = dx + row * dx_stride;
         g.dout = dout + row * dout_stride;
         if (g.rounded) strata_threads_run(compute->threads, pieces_of(g.M, ROUND_ROWS), round_task, &g);
-        /* Each task turns its panel itself: rows are cut only where the panels alone would leave threads idle. */
-        g.row_blocks = smaller(pieces_of(3 * threads, panels), pieces_of(g.M, STRATA_PANEL));
+        /* Each task turns its panels itself: rows are cut only where the panels alone would leave threads idle. */
+        g.group = smaller(PANEL_GROUP, pieces_of(g.panels, 3 * threads));
+        const size_t groups = pieces_of(g.panels, g.group);
+        g.row_blocks = smaller(pieces_of(3 * threads, groups), pieces_of(g.M, STRATA_PANEL));
         g.row_block = pieces_of(g.M, g.row_blocks);
         g.row_blocks = pieces_of(g.M, g.row_block);
-        strata_threads_run(compute->threads, panels * g.row_blocks, input_task, &g);
+        strata_threads_run(compute->threads, groups * g.row_blocks, input_task, &g);
     }
 }
 
@@ -155,7 +167,7 @@ static void pack_task(void *context, size_t index, size_t worker) {
 static void weight_task(void *context, size_t index, size_t worker) {
     const struct weight_gradient *g = context;
     const struct strata_level *level = g->compute->level;
-    const size_t n = index * g->strip, rows = smaller(g->strip, g->N - n), stride = g->M + g->M % 2;
+    const size_t n = index * g->strip, rows = smaller(g->strip, g->N - n), stride = g->M + g->M % 2 + STRIP_PADDING;
     float *turned = g->compute->scratch[worker];
     void *x = turned;
     level->transpose(turned, stride, g->dout + n, g->dout_stride, g->M, rows);

@@ -40,6 +40,16 @@ LANES_INLINE const char *fetch(const char *ahead) {
     return ahead + AHEAD_BYTES;
 }
 
+/* What a part will add to, asked for before its sums: rows of out lie far apart, so the hardware does not foresee them
+ * (a gradient of weights streams through memory). */
+LANES_INLINE void tile_begin(const struct strata_tile *tile, size_t first, size_t column, const int rows,
+                             const int vectors) {
+    if (!tile->add) return;
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vectors * VECTOR_FLOATS; v += LANES)
+            __builtin_prefetch(tile->out + (first + (size_t)r) * tile->out_stride + column + v, 1, 3);
+}
+
 LANES_INLINE void tile_end(const struct strata_tile *tile, size_t row, size_t column, VECTOR sum) {
     float *out = tile->out + row * tile->out_stride + column;
     if (tile->bias) {
@@ -57,6 +67,7 @@ LANES_INLINE void part_f32(const struct strata_tile *tile, size_t first, size_t 
     const float *x = (const float *)tile->x + first * x_stride;
     const float *line = (const float *)tile->panel + column;
     EACH_ROW(DECLARE_ROW)
+    tile_begin(tile, first, column, rows, vectors);
     EACH_VECTOR(DECLARE_WEIGHT, _)
     for (size_t k = 0; k < tile->K; k++, line += STRATA_PANEL) {
         ahead = fetch(ahead);
@@ -72,6 +83,7 @@ LANES_INLINE void part_widen(const struct strata_tile *tile, size_t first, size_
     const float *x = (const float *)tile->x + first * x_stride;
     const uint16_t *line = (const uint16_t *)tile->panel + 2 * column;
     EACH_ROW(DECLARE_ROW)
+    tile_begin(tile, first, column, rows, vectors);
     EACH_VECTOR(DECLARE_WEIGHT, _)
     size_t k = 0;
     for (; k + 1 < tile->K; k++, line += 2 * STRATA_PANEL) {
@@ -103,6 +115,7 @@ LANES_INLINE void part_bf16(const struct strata_tile *tile, size_t first, size_t
     const uint16_t *x = (const uint16_t *)tile->x + first * x_stride;
     const uint16_t *line = (const uint16_t *)tile->panel + 2 * column;
     EACH_ROW(DECLARE_ROW)
+    tile_begin(tile, first, column, rows, vectors);
     EACH_VECTOR(DECLARE_PAIRS, _)
     size_t k = 0;
     for (; k + 1 < tile->K; k += 2, line += 2 * STRATA_PANEL) {
