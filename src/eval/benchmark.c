@@ -186,31 +186,6 @@ int strata_images_resolve(struct strata_image_cell *cells, size_t count, enum st
     return code;
 }
 
-static int base64_value(char c) {
-    if (c >= 'A' && c <= 'Z') return c - 'A';
-    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-    if (strata_is_digit(c)) return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-int strata_base64_decode(struct strata_buffer *out, struct strata_span text, struct strata_error *err) {
-    uint32_t bits = 0;
-    unsigned have = 0;
-    for (size_t i = 0; i < text.length; i++) {
-        char c = text.data[i];
-        if (strata_is_space(c)) continue;
-        if (c == '=') break;
-        int value = base64_value(c);
-        if (value < 0) return strata_fail(err, STRATA_ERR_INPUT, "no base64 character at offset %zu", i);
-        bits = bits << 6 | (uint32_t)value;
-        have += 6;
-        if (have < 8) continue;
-        have -= 8;
-        strata_buffer_byte(out, (unsigned char)(bits >> have));
-    }
-    return strata_buffer_check(out, err);
-}
-
 /* ---- prompts ---- */
 
 void strata_parts_free(struct strata_parts *parts) {

@@ -48,8 +48,6 @@ struct strata_image_cell {
 /* A text of at most 64 bytes names the row whose image is shared; afterwards every text is an image or a list of
  * images. AssertionError for a name that leads nowhere (before head, also for an empty text). */
 int strata_images_resolve(struct strata_image_cell *cells, size_t count, enum strata_kit kit, struct strata_error *err);
-/* Bytes of a base64 text (RFC 4648; line breaks are skipped). STRATA_ERR_INPUT with the offset of what is none. */
-int strata_base64_decode(struct strata_buffer *out, struct strata_span text, struct strata_error *err);
 
 /* ---- prompts ---- */
 

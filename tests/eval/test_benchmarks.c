@@ -165,15 +165,6 @@ static void test_table_cells(void **state) {
     strata_tsv_close(tsv);
 }
 
-static void test_base64(void **state) {
-    struct strata_buffer out = {0};
-    (void)state;
-    assert_int_equal(strata_base64_decode(&out, strata_span_of("aGVs\nbG8="), NULL), 0);
-    assert_string_equal(strata_buffer_string(&out), "hello");
-    assert_int_equal(strata_base64_decode(&out, strata_span_of("a*b"), NULL), STRATA_ERR_INPUT);
-    strata_buffer_free(&out);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_recorded_cases),
@@ -184,7 +175,6 @@ int main(void) {
         cmocka_unit_test(test_float_repr),
         cmocka_unit_test(test_tables_that_cannot_be_read),
         cmocka_unit_test(test_table_cells),
-        cmocka_unit_test(test_base64),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
