@@ -220,6 +220,8 @@ bool math_equal_relations(struct math_context *context, const struct math_node *
     if (answer->relation == flipped(gold->relation) && math_equal_values(context, f, math_negate(context->arena, g)))
         return true;
     if (gold->relation != MATH_EQ && !context->strict) return false;
+    /* two equations without names have no solutions to tell them apart (in strict mode both must hold) */
+    if (!context->strict && answer->relation == MATH_EQ && !math_has_symbol(f) && !math_has_symbol(g)) return true;
     int sign;
     if (math_proportional(context, f, g, &sign)) {
         if (answer->relation == gold->relation && (sign > 0 || gold->relation == MATH_EQ || gold->relation == MATH_NE))

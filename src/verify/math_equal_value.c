@@ -52,6 +52,17 @@ static void evaluate_at(struct value *out, struct math_context *context, const s
     out->known = math_complex_init(&out->number, &out->evaluator) && math_evaluate(&out->number, node, &out->evaluator);
 }
 
+/* An expression whose value is rational: rounded once. */
+static void evaluate_exact(struct value *out, struct math_context *context, const struct math_node *node,
+                           mpfr_prec_t precision) {
+    mpq_t value;
+    mpq_init(value);
+    math_evaluator_init(&out->evaluator, context, precision, 0);
+    out->known = math_complex_init(&out->number, &out->evaluator) && math_exact(value, node, context, false);
+    if (out->known) mpfr_set_q(out->number.re, value, RND);
+    mpq_clear(value);
+}
+
 /* Both at one point by one evaluator, and then equal but for rounding? -1 when one has no value there. */
 static int close_at(struct math_context *context, const struct math_node *a, const struct math_node *b, int trial) {
     struct math_evaluator evaluator;
@@ -142,8 +153,14 @@ static bool equal_as_sympy(struct math_context *context, const struct math_node 
     bool known;
     if (left == CLASS_EXACT && right == CLASS_EXACT) return exactly_equal(context, a, b, false, &known);
     mpfr_prec_t bits = float_bits(a) > float_bits(b) ? float_bits(a) : float_bits(b);
-    evaluate_at(&x, context, a, left == CLASS_OTHER ? MATH_PRECISION : left == CLASS_FLOAT ? float_bits(a) : bits, 0);
-    evaluate_at(&y, context, b, right == CLASS_OTHER ? MATH_PRECISION : right == CLASS_FLOAT ? float_bits(b) : bits, 0);
+    if (left == CLASS_EXACT)
+        evaluate_exact(&x, context, a, bits);
+    else
+        evaluate_at(&x, context, a, left == CLASS_OTHER ? MATH_PRECISION : float_bits(a), 0);
+    if (right == CLASS_EXACT)
+        evaluate_exact(&y, context, b, bits);
+    else
+        evaluate_at(&y, context, b, right == CLASS_OTHER ? MATH_PRECISION : float_bits(b), 0);
     if ((na && na->op == MATH_FLOAT) || (nb && nb->op == MATH_FLOAT)) {
         if (is_whole(context, a) || is_whole(context, b))
             return x.known && y.known && mpfr_equal_p(x.number.re, y.number.re);
@@ -151,7 +168,8 @@ static bool equal_as_sympy(struct math_context *context, const struct math_node 
     }
     if (left == CLASS_OTHER || right == CLASS_OTHER) {
         if (!na && !nb && less_than_power_of_two(&x, &y, CHOP)) return true;
-        if ((left == CLASS_FLOAT) != (right == CLASS_FLOAT)) return false;
+        /* a Float on the answer's side is evaluated by the subtraction, a power on the gold's side stays as written */
+        if (right == CLASS_FLOAT || (left == CLASS_FLOAT && a->op != MATH_POW)) return false;
         return identical(context, a, b);
     }
     if (!na && !nb) return less_than_power_of_two(&x, &y, CHOP);

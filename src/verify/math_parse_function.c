@@ -284,6 +284,11 @@ struct math_node *math_parse_function(struct math_parser *p) {
         p->at++;
         if (math_peek(p) != TOKEN_CARET) return math_make(p->arena, MATH_E, 0);
         exponent = math_parse_exponent(p);
+        if (!exponent) return NULL;
+        if (math_is_integer(exponent) && exponent->numerator_size == 1 && exponent->numerator[0] == 1) {
+            return math_make(p->arena, MATH_E, 0);
+        }
+        if (exponent->op == MATH_LOG && exponent->kids[1]->op == MATH_E) return exponent->kids[0];
         return math_make1(p->arena, MATH_EXP, exponent);
     case TOKEN_LETTER:
     case TOKEN_GREEK:
