@@ -29,6 +29,7 @@ int strata_grade_math(struct strata_grading *grading, struct strata_error *err);
 int strata_grade_boxes(struct strata_grading *grading, struct strata_error *err);
 
 /* Can these golds be satisfied? */
+int strata_check_math_gold(struct strata_span gold, struct strata_error *err);
 int strata_check_box_gold(struct strata_span gold, struct strata_error *err);
 
 /* What the sample's columns name, or -1. */

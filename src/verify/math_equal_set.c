@@ -189,6 +189,19 @@ static struct math_node *side_difference(struct math_context *context, const str
     return math_make2(arena, MATH_ADD, relation->kids[0], math_negate(arena, relation->kids[1]));
 }
 
+/* Finite sets of the same trees, in whatever order. */
+static bool same_members(struct math_context *context, const struct math_node *a, const struct math_node *b) {
+    struct math_node *const *left, *const *right;
+    if (a->op != MATH_SET || b->op != MATH_SET) return math_same(a, b);
+    uint32_t n = distinct(&left, context, a), m = distinct(&right, context, b);
+    for (uint32_t i = 0; n == m && left && right && i < n; i++) {
+        bool found = false;
+        for (uint32_t k = 0; k < m && !found; k++) found = math_same(left[i], right[k]);
+        if (!found) return false;
+    }
+    return n == m;
+}
+
 static enum math_relation flipped(enum math_relation relation) {
     static const enum math_relation back[] = {MATH_EQ, MATH_GT, MATH_GE, MATH_LT, MATH_LE, MATH_NE};
     return back[relation];
@@ -211,7 +224,11 @@ bool math_equal_relations(struct math_context *context, const struct math_node *
     }
     if (gold->op != MATH_RELATION || answer->op != MATH_RELATION) return false;
     struct math_node *f = side_difference(context, gold), *g = side_difference(context, answer);
-    if (!f || !g) { /* x in a set: strict mode compares name and set */
+    if (!f || !g) { /* x in a set: strict mode compares name and set by value */
+        if (gold->relation == answer->relation && math_same(gold->kids[0], answer->kids[0]) &&
+            same_members(context, gold->kids[1], answer->kids[1])) {
+            return true;
+        }
         return context->strict && gold->relation == answer->relation &&
                math_equal(context, gold->kids[0], answer->kids[0]) &&
                math_equal(context, gold->kids[1], answer->kids[1]);

@@ -127,3 +127,21 @@ int strata_grade_math(struct strata_grading *grading, struct strata_error *err) 
     strata_arena_free(&arena);
     return rc;
 }
+
+int strata_check_math_gold(struct strata_span gold, struct strata_error *err) {
+    struct strata_arena arena;
+    struct strata_span clean;
+    int rc = 0;
+    strata_arena_init(&arena);
+    struct math_context context = {.arena = &arena, .strict = true};
+    struct math_node *node = read_expression(&clean, &arena, gold, false, true);
+    /* a gold that is no expression can still be answered word for word */
+    if (node && node->op == MATH_UNDEFINED) {
+        rc = strata_fail(err, STRATA_ERR_INPUT, "the gold answer divides by zero");
+    } else if (node && !math_equal(&context, node, node)) {
+        rc = strata_fail(err, STRATA_ERR_INPUT, "the gold answer contradicts itself");
+    }
+    mpfr_free_cache2(MPFR_FREE_LOCAL_CACHE);
+    strata_arena_free(&arena);
+    return rc;
+}

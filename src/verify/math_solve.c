@@ -29,17 +29,21 @@ static struct math_node *at_value(struct math_context *context, const struct mat
     return math_replace(context->arena, f, name, math_make_integer(context->arena, value));
 }
 
-/* f = slope * name + rest, by its values at 0, 1 and 2. */
+/* f = slope * name + rest, by its values at 0, 1, 2 and -1. */
 static bool linear(struct math_node **slope, struct math_node **rest, struct math_context *context,
                    const struct math_node *f, const struct math_node *name) {
     struct strata_arena *arena = context->arena;
-    struct math_node *zero = at_value(context, f, name, 0), *one = at_value(context, f, name, 1),
-                     *two = at_value(context, f, name, 2);
-    if (!zero || !one || !two) return false;
+    struct math_node *zero = at_value(context, f, name, 0), *one = at_value(context, f, name, 1);
+    struct math_node *two = at_value(context, f, name, 2), *below = at_value(context, f, name, -1);
+    if (!zero || !one || !two || !below) return false;
     *slope = math_make2(arena, MATH_ADD, one, math_negate(arena, zero));
     *rest = zero;
     struct math_node *second = math_make2(arena, MATH_ADD, two, math_negate(arena, one));
-    if (!*slope || !second || !math_equal_values(context, *slope, second)) return false;
+    struct math_node *third = math_make2(arena, MATH_ADD, zero, math_negate(arena, below));
+    if (!*slope || !second || !third || !math_equal_values(context, *slope, second) ||
+        !math_equal_values(context, *slope, third)) {
+        return false;
+    }
     return !math_equal_values(context, *slope, math_make_integer(arena, 0));
 }
 
@@ -107,6 +111,21 @@ static struct math_node *half_line(struct math_context *context, const struct ma
     return node;
 }
 
+/* (low, high) of an intersection of half lines, as one interval. */
+static struct math_node *narrow(struct math_context *context, struct math_node *a, struct math_node *b) {
+    if (!a || !b) return NULL;
+    if (a->op != MATH_INTERVAL || b->op != MATH_INTERVAL) return math_make2(context->arena, MATH_INTERSECTION, a, b);
+    int low = math_order(context, a->kids[0], b->kids[0]), high = math_order(context, a->kids[1], b->kids[1]);
+    if (low == 2 || high == 2) return NULL;
+    const struct math_node *left = low >= 0 ? a : b, *right = high <= 0 ? a : b;
+    struct math_node *node = math_make2(context->arena, MATH_INTERVAL, left->kids[0], right->kids[1]);
+    if (!node) return NULL;
+    node->open = (left->open & MATH_OPEN_LEFT) | (right->open & MATH_OPEN_RIGHT);
+    if (low == 0) node->open |= (a->open | b->open) & MATH_OPEN_LEFT;
+    if (high == 0) node->open |= (a->open | b->open) & MATH_OPEN_RIGHT;
+    return node;
+}
+
 /* |f| < c is -c < f < c; |f| > c is outside. */
 static struct math_node *absolute(struct math_context *context, const struct math_node *relation,
                                   const struct math_node *name) {
@@ -122,23 +141,8 @@ static struct math_node *absolute(struct math_context *context, const struct mat
     static const enum math_relation back[] = {MATH_EQ, MATH_GT, MATH_GE, MATH_LT, MATH_LE, MATH_NE};
     high->relation = relation->relation;
     low->relation = back[relation->relation];
-    return math_make2(arena, inside ? MATH_INTERSECTION : MATH_UNION, half_line(context, low, name),
-                      half_line(context, high, name));
-}
-
-/* (low, high) of an intersection of half lines, as one interval. */
-static struct math_node *narrow(struct math_context *context, struct math_node *a, struct math_node *b) {
-    if (!a || !b) return NULL;
-    if (a->op != MATH_INTERVAL || b->op != MATH_INTERVAL) return math_make2(context->arena, MATH_INTERSECTION, a, b);
-    int low = math_order(context, a->kids[0], b->kids[0]), high = math_order(context, a->kids[1], b->kids[1]);
-    if (low == 2 || high == 2) return NULL;
-    const struct math_node *left = low >= 0 ? a : b, *right = high <= 0 ? a : b;
-    struct math_node *node = math_make2(context->arena, MATH_INTERVAL, left->kids[0], right->kids[1]);
-    if (!node) return NULL;
-    node->open = (left->open & MATH_OPEN_LEFT) | (right->open & MATH_OPEN_RIGHT);
-    if (low == 0) node->open |= (a->open | b->open) & MATH_OPEN_LEFT;
-    if (high == 0) node->open |= (a->open | b->open) & MATH_OPEN_RIGHT;
-    return node;
+    struct math_node *a = half_line(context, low, name), *b = half_line(context, high, name);
+    return inside ? narrow(context, a, b) : math_make2(arena, MATH_UNION, a, b);
 }
 
 struct math_node *math_solution_set(struct math_context *context, const struct math_node *relation) {

@@ -340,6 +340,62 @@ int strata_verify(struct strata_verdict *verdict, const struct strata_verify_inp
     return rc;
 }
 
+/* A gold in strict mode: readable by its grader, and among the choices that the question lists. */
+static int check_strict_gold(const struct strata_verify_input *input, struct strata_error *err) {
+    struct strata_span gold = gold_answer(input);
+    struct strata_verdict verdict = {0};
+    uint32_t letters = 0;
+    if (!gold.length) return strata_fail(err, STRATA_ERR_INPUT, "the gold answer is empty: no answer can satisfy it");
+    switch (kind_of(input, gold)) {
+    case STRATA_KIND_BOX:
+        return strata_check_box_gold(gold, err);
+    case STRATA_KIND_MATH:
+        return strata_check_math_gold(gold, err);
+    case STRATA_KIND_CHOICE: {
+        int choices = input->question ? strata_choice_count(strata_span_of(input->question)) : 0;
+        if (!strata_choice_gold(&letters, gold))
+            return strata_fail(err, STRATA_ERR_INPUT, "the gold answer names no choice");
+        if (choices && letters >> choices) {
+            return strata_fail(err, STRATA_ERR_INPUT, "the gold choice is not among the %d that the question lists",
+                               choices);
+        }
+        return 0;
+    }
+    case STRATA_KIND_YES_NO:
+        return strata_yes_no(gold, false) < 0
+                   ? strata_fail(err, STRATA_ERR_INPUT, "the gold answer is neither yes nor no")
+                   : 0;
+    default: { /* what answers itself can be answered */
+        struct strata_verify_input itself = *input;
+        itself.completion = gold.data;
+        itself.completion_length = gold.length;
+        itself.steps = NULL;
+        int rc = verify_strict(&verdict, &itself, err);
+        if (!rc && verdict.score < 1)
+            rc = strata_fail(err, STRATA_ERR_INPUT, "the gold answer does not even answer itself");
+        strata_verdict_free(&verdict);
+        return rc;
+    }
+    }
+}
+
+int strata_verify_check_gold(const struct strata_verify_input *input, enum strata_verify_mode mode,
+                             struct strata_error *err) {
+    if (mode == STRATA_VERIFY_STRICT) return check_strict_gold(input, err);
+    struct strata_verdict verdict = {0};
+    struct strata_verify_input itself = *input;
+    itself.completion = input->solution;
+    itself.completion_length = input->solution_length;
+    itself.steps = NULL;
+    int rc = strata_verify(&verdict, &itself, mode, err);
+    if (!rc && verdict.score <= 0) {
+        rc = strata_fail(err, STRATA_ERR_INPUT, "the gold answer does not even answer itself (%s)",
+                         strata_buffer_string(&verdict.reason));
+    }
+    strata_verdict_free(&verdict);
+    return rc;
+}
+
 void strata_verdict_free(struct strata_verdict *verdict) {
     strata_buffer_free(&verdict->extracted);
     strata_buffer_free(&verdict->reason);
