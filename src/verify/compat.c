@@ -3,11 +3,14 @@
 
 /* <answer>(.*?)</answer> on one line, else everything; stripped. */
 static struct strata_points answer_or_all(struct strata_points text) {
+    size_t close = 0, line = 0; /* the next closing tag, the next line end: both only move forward */
     for (size_t at = strata_points_find(text, "<answer>", 0); at != STRATA_NOT_FOUND;
          at = strata_points_find(text, "<answer>", at + 1)) {
-        for (size_t i = at + 8; i < text.length && text.data[i] != '\n'; i++) {
-            if (strata_points_at(text, i, "</answer>")) return strata_points_strip(strata_points_sub(text, at + 8, i));
-        }
+        size_t begin = at + 8;
+        if (close < begin) close = strata_points_find(text, "</answer>", begin);
+        if (line < begin) line = strata_points_find(text, "\n", begin);
+        if (close == STRATA_NOT_FOUND) break;
+        if (close < line) return strata_points_strip(strata_points_sub(text, begin, close));
     }
     return strata_points_strip(text);
 }

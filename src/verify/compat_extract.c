@@ -15,6 +15,7 @@ struct search {
     struct strata_points text;
     size_t dead[3]; /* by kind of delimiter: no closing one stands between `dead` and the end (or `line_end`) */
     size_t line_end[3];
+    size_t last_brace; /* behind the last closing brace of the text; 0: there is none */
 };
 
 static bool at(const struct search *s, size_t i, const char *ascii) {
@@ -318,8 +319,7 @@ static bool answer_plain(struct strata_match *out, struct search *s, size_t i) {
 /* \boxed{ up to the last brace of the text. */
 static bool bare_box(struct strata_match *out, struct search *s, size_t i) {
     if (!at(s, i, "\\boxed{")) return false;
-    size_t last = s->text.length;
-    while (last > i + 8 && s->text.data[last - 1] != '}') last--;
+    size_t last = s->last_brace;
     if (last <= i + 8) return false;
     *out = (struct strata_match){.begin = i, .end = last, .kind = STRATA_MATCH_LATEX, .segment_count = 1};
     out->segments[0].begin = i;
@@ -341,23 +341,21 @@ static bool may_begin(matcher *match, int32_t c) {
     return true;
 }
 
-/* Non-overlapping matches from the left, as finditer yields them. */
-static void find_all(struct strata_match *list, size_t *count, struct search *s, matcher *match) {
-    size_t tries = 0;
-    for (size_t i = 0; i < s->text.length && *count < STRATA_MAX_MATCHES;) {
-        struct strata_match *out = &list[*count];
-        if (may_begin(match, s->text.data[i])) {
-            *out = (struct strata_match){0};
-            tries++;
-            if (match(out, s, i)) {
-                out->begin = i;
-                (*count)++;
-                i = out->end > i ? out->end : i + 1;
-                continue;
-            }
+/* Non-overlapping matches from the left, as finditer yields them; the last of them are kept in a ring. */
+static size_t find_all(struct strata_match ring[STRATA_MAX_MATCHES], struct search *s, matcher *match) {
+    size_t count = 0;
+    for (size_t i = 0; i < s->text.length;) {
+        struct strata_match *out = &ring[count % STRATA_MAX_MATCHES], found = {0};
+        if (may_begin(match, s->text.data[i]) && match(&found, s, i)) {
+            *out = found;
+            out->begin = i;
+            count++;
+            i = out->end > i ? out->end : i + 1;
+        } else {
+            i++;
         }
-        i++;
     }
+    return count;
 }
 
 struct order {
@@ -379,16 +377,17 @@ struct strata_match *strata_matches(size_t *count, struct strata_arena *arena, s
         {latex_plain, plain_expression, plain_number},
     };
     *count = 0;
-    size_t room = text.length < STRATA_MAX_MATCHES ? text.length + 1 : STRATA_MAX_MATCHES;
     if (priority == 0 && strata_points_find(text, "I hope", 0) == STRATA_NOT_FOUND) return NULL;
-    struct strata_match *found = strata_arena_take(arena, 4 * room * sizeof *found);
+    struct strata_match *found = strata_arena_take(arena, 4 * STRATA_MAX_MATCHES * sizeof *found);
     if (!found) return NULL;
+    size_t last_brace = text.length;
+    while (last_brace && text.data[last_brace - 1] != '}') last_brace--;
     for (int k = 0; k < 4 && patterns[priority][k]; k++) {
-        struct search s = {.text = text};
+        struct search s = {.text = text, .last_brace = last_brace};
+        struct strata_match *ring = found + *count; /* full rings keep their place: order goes by end and begin */
         for (int m = 0; m < 3; m++) s.dead[m] = STRATA_NOT_FOUND;
-        size_t before = *count, limit = 0;
-        find_all(found + before, &limit, &s, patterns[priority][k]);
-        *count += limit;
+        size_t matches = find_all(ring, &s, patterns[priority][k]);
+        *count += matches < STRATA_MAX_MATCHES ? matches : STRATA_MAX_MATCHES;
     }
     struct order *order = strata_arena_take(arena, (*count + 1) * sizeof *order);
     struct strata_match *sorted = strata_arena_take(arena, (*count + 1) * sizeof *sorted);

@@ -1,4 +1,6 @@
 /* verify(parse(gold), parse(answer)) of Math-Verify 0.8.0 with its defaults. */
+#include <mpfr.h>
+
 #include "verify/compat.h"
 #include "verify/compat_plain.h"
 #include "verify/latex.h"
@@ -139,7 +141,9 @@ void strata_compat_math_verify(struct strata_compat *grading) {
     grading->kind = "math";
     grading->extracted = answer.text;
     grading->gold_text = gold.text;
-    if (gold.value && answer.value && math_equal(&context, gold.value, answer.value)) {
+    bool equal = gold.value && answer.value && math_equal(&context, gold.value, answer.value);
+    mpfr_free_cache2(MPFR_FREE_LOCAL_CACHE); /* or a thread that ends would leak it */
+    if (equal) {
         grading->score = 1;
         grading->reason = "equal by value";
         return;

@@ -150,6 +150,7 @@ static bool first_box(struct strata_points *out, struct strata_points text, bool
         while (blanks && begin < text.length && strata_point_space(text.data[begin])) begin++;
         size_t end = begin;
         while (end < text.length && text.data[end] != '}' && text.data[end] != '\n') end++;
+        if (end == text.length) return false; /* nor does any later box close */
         size_t close = end;
         while (blanks && close < text.length && strata_point_space(text.data[close])) close++;
         if (close >= text.length || text.data[close] != '}') continue;

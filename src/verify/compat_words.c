@@ -16,6 +16,8 @@ static const struct {
 
 /* The value of the number word at text[at] that stands alone there, its length in *length; 0 when there is none. */
 static int word_at(size_t *length, struct strata_points text, size_t at) {
+    int32_t first = text.data[at];
+    if (first < 0x80 && !(first && strchr("onetfshONETFSH", first))) return 0;
     if (at && strata_point_word(text.data[at - 1])) return 0;
     for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
         *length = strlen(words[k].word);

@@ -138,7 +138,7 @@ struct math_context {
     bool exhausted;
     int depth;
 };
-#define MATH_MAX_STEPS 120000 /* operations of 320 bits: well below 50 ms */
+#define MATH_MAX_STEPS 30000 /* operations of 320 bits: well below 50 ms */
 bool math_equal(struct math_context *context, const struct math_node *gold, const struct math_node *answer);
 
 #endif

@@ -59,7 +59,7 @@ static bool quadrature(struct math_complex *out, const struct math_node *body, s
     mpfr_set_zero(out->re, 1);
     mpfr_set_zero(out->im, 1);
     for (long k = -58; k <= 58; k++) {
-        if (!math_spend(evaluator->context, 40)) return false;
+        if (!math_spend(evaluator->context, 60)) return false;
         mpfr_set_si(t.re, k, RND);
         mpfr_div_2ui(t.re, t.re, 4, RND);
         mpfr_sinh_cosh(t.im, t.re, t.re, RND); /* im = sinh t, re = cosh t */

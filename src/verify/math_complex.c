@@ -116,6 +116,11 @@ bool math_power(struct math_complex *out, const struct math_complex *base, const
     bool real = is_real(base) && is_real(exponent);
     if (!math_spend(evaluator->context, 12)) return false;
     if (is_zero(base) && (!is_real(exponent) || mpfr_sgn(exponent->re) < 0)) return false;
+    if (real && mpfr_sgn(base->re) >= 0 && mpfr_cmp_ui_2exp(exponent->re, 1, -1) == 0) {
+        mpfr_sqrt(out->re, base->re, RND);
+        mpfr_set_zero(out->im, 1);
+        return true;
+    }
     if (real && (mpfr_sgn(base->re) >= 0 || mpfr_integer_p(exponent->re))) {
         mpfr_pow(out->re, base->re, exponent->re, RND);
         mpfr_set_zero(out->im, 1);

@@ -73,7 +73,7 @@ static bool is_value_at(struct strata_span text, size_t at) {
 
 /* Ends that belong to the sentence, not to the mathematics. */
 static struct strata_span trim_run(struct strata_span run) {
-    for (;;) {
+    for (int round = 0; round < 8; round++) {
         struct strata_span before = run;
         run = strata_span_trim(run);
         while (run.length && strchr(".,;:=!<>*", run.data[run.length - 1])) run.length--;
@@ -95,8 +95,9 @@ static struct strata_span trim_run(struct strata_span run) {
             run = strata_span_sub(run, 0, unopened);
         else if (unclosed != STRATA_NOT_FOUND)
             run = unclosed ? strata_span_sub(run, 0, unclosed) : strata_span_sub(run, 1, run.length);
-        if (run.length == before.length && run.data == before.data) return run;
+        if (run.length == before.length && run.data == before.data) break;
     }
+    return run;
 }
 
 /* The mathematics at the begin of text: up to the first word or the end of the sentence. */
