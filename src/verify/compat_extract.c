@@ -1,7 +1,5 @@
 #include "verify/compat_extract.h"
 
-#include <stdlib.h>
-
 #include "verify/compat_plain.h"
 
 /* One environment at `at`. */
@@ -358,45 +356,33 @@ static size_t find_all(struct strata_match ring[STRATA_MAX_MATCHES], struct sear
     return count;
 }
 
-struct order {
-    size_t end, begin, index;
-};
 /* Ending later first, then beginning earlier, then as found. */
-static int compare(const void *left, const void *right) {
-    const struct order *a = left, *b = right;
-    if (a->end != b->end) return a->end > b->end ? -1 : 1;
-    if (a->begin != b->begin) return a->begin < b->begin ? -1 : 1;
-    return a->index < b->index ? -1 : 1;
+static bool is_before(const struct strata_match_list *list, size_t i, size_t k) {
+    const struct strata_match *a = &list->found[i], *b = &list->found[k];
+    if (a->end != b->end) return a->end > b->end;
+    return a->begin != b->begin ? a->begin < b->begin : i < k;
 }
 
-struct strata_match *strata_matches(size_t *count, struct strata_arena *arena, struct strata_points text,
-                                    int priority) {
-    static matcher *const patterns[STRATA_MATCH_PRIORITIES][4] = {
+void strata_matches(struct strata_match_list *list, struct strata_points text, int priority) {
+    static matcher *const patterns[STRATA_MATCH_PRIORITIES][STRATA_MATCH_PATTERNS] = {
         {final_latex_hope, final_plain_hope},          {final_latex, latex_box, bare_box, final_plain},
         {answer_colon_latex, answer_colon_plain},      {answer_latex, answer_plain},
         {latex_plain, plain_expression, plain_number},
     };
-    *count = 0;
-    if (priority == 0 && strata_points_find(text, "I hope", 0) == STRATA_NOT_FOUND) return NULL;
-    struct strata_match *found = strata_arena_take(arena, 4 * STRATA_MAX_MATCHES * sizeof *found);
-    if (!found) return NULL;
+    list->count = 0;
+    if (priority == 0 && strata_points_find(text, "I hope", 0) == STRATA_NOT_FOUND) return;
     size_t last_brace = text.length;
     while (last_brace && text.data[last_brace - 1] != '}') last_brace--;
-    for (int k = 0; k < 4 && patterns[priority][k]; k++) {
+    for (int k = 0; k < STRATA_MATCH_PATTERNS && patterns[priority][k]; k++) {
         struct search s = {.text = text, .last_brace = last_brace};
-        struct strata_match *ring = found + *count; /* full rings keep their place: order goes by end and begin */
+        /* a full ring keeps its place: the order goes by end and begin */
         for (int m = 0; m < 3; m++) s.dead[m] = STRATA_NOT_FOUND;
-        size_t matches = find_all(ring, &s, patterns[priority][k]);
-        *count += matches < STRATA_MAX_MATCHES ? matches : STRATA_MAX_MATCHES;
+        size_t matches = find_all(list->found + list->count, &s, patterns[priority][k]);
+        list->count += matches < STRATA_MAX_MATCHES ? matches : STRATA_MAX_MATCHES;
     }
-    struct order *order = strata_arena_take(arena, (*count + 1) * sizeof *order);
-    struct strata_match *sorted = strata_arena_take(arena, (*count + 1) * sizeof *sorted);
-    if (!order || !sorted) {
-        *count = 0;
-        return NULL;
+    for (size_t i = 0; i < list->count; i++) { /* few, and nearly in order within a pattern */
+        size_t k = i;
+        for (; k > 0 && is_before(list, i, list->order[k - 1]); k--) list->order[k] = list->order[k - 1];
+        list->order[k] = i;
     }
-    for (size_t i = 0; i < *count; i++) order[i] = (struct order){found[i].end, found[i].begin, i};
-    qsort(order, *count, sizeof *order, compare);
-    for (size_t i = 0; i < *count; i++) sorted[i] = found[order[i].index];
-    return sorted;
 }

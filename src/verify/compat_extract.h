@@ -21,9 +21,14 @@ struct strata_match {
     bool percent;
 };
 #define STRATA_MATCH_PRIORITIES 5
-#define STRATA_MAX_MATCHES      4096
-/* All matches of one priority (0 is tried first), in the order in which they are tried: those that end last first. The
- * array is the arena's; NULL with *count 0 when there are none. */
-struct strata_match *strata_matches(size_t *count, struct strata_arena *arena, struct strata_points text, int priority);
+#define STRATA_MATCH_PATTERNS   4  /* of one priority */
+#define STRATA_MAX_MATCHES      64 /* the last of each pattern: no more are ever tried */
+struct strata_match_list {
+    struct strata_match found[STRATA_MATCH_PATTERNS * STRATA_MAX_MATCHES];
+    size_t order[STRATA_MATCH_PATTERNS * STRATA_MAX_MATCHES]; /* into found, in the order in which they are tried */
+    size_t count;
+};
+/* The matches of one priority (0 is tried first): those that end last first. The list need not be initialised. */
+void strata_matches(struct strata_match_list *list, struct strata_points text, int priority);
 
 #endif

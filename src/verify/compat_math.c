@@ -110,21 +110,21 @@ static struct math_node *extract_expression(struct strata_span *fallback, struct
     return strata_python_expression(arena, *fallback);
 }
 
-static struct parsed parse(struct strata_arena *arena, struct strata_span bytes) {
+static struct parsed parse(struct strata_match_list *list, struct strata_arena *arena, struct strata_span bytes) {
     struct strata_points text = strata_points_decode(arena, bytes);
     struct parsed result = {0};
     for (int priority = 0; priority < STRATA_MATCH_PRIORITIES && !result.value; priority++) {
-        size_t count;
-        struct strata_match *matches = strata_matches(&count, arena, text, priority);
-        for (size_t i = 0; i < count && i < 64 && !result.value; i++) {
+        strata_matches(list, text, priority);
+        for (size_t i = 0; i < list->count && i < STRATA_MAX_MATCHES && !result.value; i++) {
+            const struct strata_match *match = &list->found[list->order[i]];
             struct strata_span fallback = {0};
             bool raised = false;
-            if (matches[i].kind == STRATA_MATCH_LATEX)
-                result.value = extract_latex(&fallback, arena, text, &matches[i]);
-            else if (matches[i].kind == STRATA_MATCH_NUMBER)
-                result.value = extract_number(&fallback, &raised, arena, text, &matches[i]);
+            if (match->kind == STRATA_MATCH_LATEX)
+                result.value = extract_latex(&fallback, arena, text, match);
+            else if (match->kind == STRATA_MATCH_NUMBER)
+                result.value = extract_number(&fallback, &raised, arena, text, match);
             else
-                result.value = extract_expression(&fallback, arena, text, &matches[i]);
+                result.value = extract_expression(&fallback, arena, text, match);
             if (raised) return (struct parsed){0}; /* the exception ends parse(), which then returns nothing */
             if (fallback.length && !result.any_text) {
                 result.text = fallback;
@@ -136,7 +136,10 @@ static struct parsed parse(struct strata_arena *arena, struct strata_span bytes)
 }
 
 void strata_compat_math_verify(struct strata_compat *grading) {
-    struct parsed gold = parse(grading->arena, grading->solution), answer = parse(grading->arena, grading->completion);
+    struct strata_match_list *list = strata_arena_take(grading->arena, sizeof *list);
+    if (!list) return;
+    struct parsed gold = parse(list, grading->arena, grading->solution),
+                  answer = parse(list, grading->arena, grading->completion);
     struct math_context context = {.arena = grading->arena};
     grading->kind = "math";
     grading->extracted = answer.text;

@@ -1,4 +1,5 @@
-/* Every parser of src/verify: the input is cut at its first NUL bytes into solution and completion, graded in all modes. */
+/* Every parser of src/verify: the input is cut at its first NUL bytes into solution and completion, graded in all
+ * modes. */
 #include <stdint.h>
 #include <string.h>
 
@@ -14,13 +15,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const char *text = (const char *)data + 1;
     size_t length = size - 1;
     const char *cut = memchr(text, '\0', length);
-    struct strata_verify_input input = {.solution = text,
-                                        .solution_length = cut ? (size_t)(cut - text) : length / 2,
-                                        .ability = abilities[data[0] % 8],
-                                        .frame = {.gold = data[0] & 8 ? STRATA_COORDINATES_RELATIVE : STRATA_COORDINATES_SAME,
-                                                  .answer = data[0] & 8 ? STRATA_COORDINATES_RESIZED : STRATA_COORDINATES_SAME,
-                                                  .resized_width = 280,
-                                                  .resized_height = 140}};
+    struct strata_verify_input input = {
+        .solution = text,
+        .solution_length = cut ? (size_t)(cut - text) : length / 2,
+        .ability = abilities[data[0] % 8],
+        .frame = {.gold = data[0] & 8 ? STRATA_COORDINATES_RELATIVE : STRATA_COORDINATES_SAME,
+                  .answer = data[0] & 8 ? STRATA_COORDINATES_RESIZED : STRATA_COORDINATES_SAME,
+                  .resized_width = 280,
+                  .resized_height = 140}};
     size_t begin = cut ? input.solution_length + 1 : input.solution_length;
     input.completion = text + begin;
     input.completion_length = length - begin;

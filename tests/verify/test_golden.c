@@ -81,7 +81,8 @@ static void test_every_case(void **state) {
     for (size_t i = 0; i < golden->count; i++) {
         const json_t *record = golden->records[i], *strict = json_object_get(record, "strict");
         const json_t *bounds = json_object_get(record, "strict_bounds");
-        double want = json_number_value(json_object_get(record, "expected_compat")), got = golden->compat[i] < 0 ? 0 : golden->compat[i];
+        double want = json_number_value(json_object_get(record, "expected_compat")),
+               got = golden->compat[i] < 0 ? 0 : golden->compat[i];
         double low = -1, high = 1;
         if (json_is_number(strict)) low = high = json_number_value(strict);
         if (json_is_array(bounds)) {
@@ -89,8 +90,9 @@ static void test_every_case(void **state) {
             high = json_number_value(json_array_get(bounds, 1));
         }
         bool good = fabs(got - want) <= 1e-12 && golden->strict[i] >= low - 1e-12 && golden->strict[i] <= high + 1e-12;
-        if (!good) print_error("%s: compat %g (want %g), strict %g (want %g..%g)\n", json_string_value(json_object_get(record, "id")),
-                               got, want, golden->strict[i], low, high);
+        if (!good)
+            print_error("%s: compat %g (want %g), strict %g (want %g..%g)\n",
+                        json_string_value(json_object_get(record, "id")), got, want, golden->strict[i], low, high);
         failed += !good;
     }
     assert_int_equal(failed, 0);
