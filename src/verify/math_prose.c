@@ -71,6 +71,10 @@ static bool is_value_at(struct strata_span text, size_t at) {
            ((unsigned char)text.data[at] == 0xef && at + 2 < text.length && (unsigned char)text.data[at + 1] == 0xbc);
 }
 
+static int bracket(char c) {
+    return c == '(' || c == '[' ? 1 : c == ')' || c == ']' ? -1 : 0;
+}
+
 /* Ends that belong to the sentence, not to the mathematics. */
 static struct strata_span trim_run(struct strata_span run) {
     for (int round = 0; round < 8; round++) {
@@ -104,6 +108,7 @@ static struct strata_span trim_run(struct strata_span run) {
 static bool leading_run(struct strata_span *out, struct strata_span text) {
     size_t i = 0;
     bool value = false;
+    int depth = 0;
     while (i < text.length && text.data[i] && strchr("*_`\"'$ \t", text.data[i])) i++;
     size_t begin = i;
     if (i < text.length && strata_is_letter(text.data[i]) && i + 1 < text.length) { /* x = 5 */
@@ -119,6 +124,7 @@ static bool leading_run(struct strata_span *out, struct strata_span text) {
             while (k < text.length && strata_is_space(text.data[k])) k++;
             if (k >= text.length || !math_piece(text, k) || text.data[i] == '.') break;
         }
+        depth += bracket(text.data[i]);
         value = value || is_value_at(text, i);
         i += step;
     }
@@ -137,9 +143,11 @@ static bool last_run(struct strata_span *out, size_t *end, struct strata_span te
         }
         size_t begin = i, step;
         bool value = false;
+        int depth = 0; /* of brackets: "(2, 5)" is one piece, "2, 5" may be the end of a sentence's part */
         while (i < text.length && text.data[i] != '\n' && (step = math_piece(text, i))) {
             if (text.data[i] == '.' && i + 1 < text.length && strata_is_space(text.data[i + 1])) break;
-            if (text.data[i] == ',' && i + 1 < text.length && strata_is_space(text.data[i + 1])) break;
+            if (text.data[i] == ',' && depth <= 0 && i + 1 < text.length && strata_is_space(text.data[i + 1])) break;
+            depth += bracket(text.data[i]);
             value = value || is_value_at(text, i);
             i += step;
         }
