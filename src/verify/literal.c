@@ -288,7 +288,7 @@ static struct strata_literal *read_signed(struct reader *r) {
     while (peek(r) == '-' || (peek(r) == '+' && !json_only(r))) {
         if (peek(r) == '-') sign = -sign;
         r->at++;
-        if (++signs > STRATA_LITERAL_DEPTH || (json_only(r) && signs > 1)) return NULL;
+        if (++signs > 1) return NULL; /* literal_eval takes one sign, JSON too */
         if (!json_only(r)) skip_blank(r);
     }
     struct strata_literal *value = NULL;
