@@ -255,7 +255,10 @@ int strata_cli_score(const struct strata_arguments *arguments, struct strata_err
     struct strata_engine *engine = NULL;
     int status = setup_score(&options, arguments, err);
     if (!status) status = strata_setup_engine(&engine, arguments, err);
-    if (!status && !strata_flag(arguments, ID(QUIET))) strata_print_plan(engine, arguments);
+    if (!status && !strata_flag(arguments, ID(QUIET))) {
+        strata_print_plan(engine, arguments);
+        strata_print_data(options.data);
+    }
     if (!status) status = run_score(&summary, engine, &options, arguments, err);
     if (!status || status == STRATA_ERR_ENGINE) {
         int printed = print_outcome(&summary, arguments, options.cut.chance != STRATA_CHANCE_OFF, status ? NULL : err);

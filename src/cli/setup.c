@@ -53,6 +53,13 @@ void strata_print_plan(const struct strata_engine *engine, const struct strata_a
     fprintf(stderr, "memory: weights %s, workspace %s, keys and values up to %s\n", weights, workspace, cache);
 }
 
+void strata_print_data(const char *path) {
+    struct strata_buffer layout = {0};
+    if (!strata_dataset_layout(&layout, path, NULL))
+        fprintf(stderr, "data: %s: %s\n", path, strata_buffer_string(&layout));
+    strata_buffer_free(&layout);
+}
+
 static int setup_chance(struct strata_cut *cut, const char *text, struct strata_error *err) {
     if (strcmp(text, "off") == 0) {
         cut->chance = STRATA_CHANCE_OFF;

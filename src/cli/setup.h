@@ -15,6 +15,9 @@ int strata_setup_engine(struct strata_engine **out, const struct strata_argument
 /* What the native engine settled on and what memory it may take, on stderr; nothing for other engines. */
 void strata_print_plan(const struct strata_engine *engine, const struct strata_arguments *arguments);
 
+/* The layout that the data set was taken for, on stderr; nothing where it cannot be read, which reading it will say. */
+void strata_print_data(const char *path);
+
 /* Applies --preset, then every method option that was given, onto *cut. Options that the command does not know are
  * never given. */
 int strata_setup_cut(struct strata_cut *cut, const struct strata_arguments *arguments, struct strata_error *err);

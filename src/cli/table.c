@@ -9,7 +9,9 @@ const struct strata_command strata_commands[] = {
         "DATA --model DIR --out RUN [options]",
         "measure how hard each sample is for a model",
         "DATA is a JSONL file, one sample a line: `messages` (turns with `<image>` where the image stands), `images` "
-        "(paths), `solution` (the right answer), and optionally `id`, `ability` and any other columns.\n"
+        "(paths), `solution` (the right answer), and optionally `id`, `ability` and any other columns. Files of "
+        "ms-swift, TRL and LLaMA-Factory (its directory, or DIR:NAME), JSON arrays, CSV and TSV are read too, also "
+        "gzip-compressed, and several at once by a quoted pattern ('part-*.jsonl'): docs/formats.md.\n"
         "\n"
         "PISM hides a growing share of the image until the model fails; CMAB measures how its attention divides "
         "between image and text while it answers. Each sample gets a stratum by both: easy, medium, hard or "

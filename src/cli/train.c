@@ -28,6 +28,7 @@ static void on_plan(void *context, const struct strata_train_plan *plan) {
     struct strata_table table = {.columns = 2};
     char text[96], count[32], all[32];
     if (strata_flag(training->arguments, ID(QUIET))) return;
+    strata_print_data(training->arguments->operands[0]);
     row(&table, "what", "");
     snprintf(text, sizeof text, "%zu", plan->samples);
     row(&table, "records", text);

@@ -18,9 +18,11 @@ struct id_set {
 };
 
 struct strata_dataset {
-    struct strata_source *source;
+    struct strata_data_files files;
+    size_t file;                  /* the one being read; files.count at the end */
+    struct strata_source *source; /* of that file; NULL before it is opened */
     struct strata_dataset_options options;
-    char *path, *directory, *stem, *system;
+    char *system;
     size_t index, bad;
     struct id_set ids;
     struct strata_buffer scratch;
@@ -63,13 +65,16 @@ static int id_set_add(struct id_set *set, bool *fresh, const char *id, struct st
     return 0;
 }
 
-/* "a/b/train.jsonl" -> "train". */
-static char *file_stem(const char *path) {
+/* "a/b/train.jsonl.gz" -> "train". */
+static void file_stem(char *out, size_t size, const char *path) {
     const char *slash = strrchr(path, '/');
-    char *stem = strata_strdup(slash ? slash + 1 : path);
-    char *dot = stem ? strrchr(stem, '.') : NULL;
-    if (dot && dot != stem) *dot = '\0';
-    return stem;
+    snprintf(out, size, "%s", slash ? slash + 1 : path);
+    for (int i = 0; i < 2; i++) {
+        char *dot = strrchr(out, '.');
+        bool compressed = dot && strcmp(dot, ".gz") == 0;
+        if (dot && dot != out) *dot = '\0';
+        if (!compressed) break;
+    }
 }
 
 int strata_dataset_open(struct strata_dataset **out, const char *path, const struct strata_dataset_options *options,
@@ -81,15 +86,11 @@ int strata_dataset_open(struct strata_dataset **out, const char *path, const str
     int code = strata_alloc(&dataset, 1, sizeof *dataset, err);
     if (code) return code;
     dataset->options = *options;
-    dataset->path = strata_strdup(path);
-    dataset->directory = strata_path_directory(path);
-    dataset->stem = file_stem(path);
     dataset->system = strata_strdup(options->system ? options->system : "");
     dataset->options.system = dataset->system;
-    if (!dataset->path || !dataset->directory || !dataset->stem || !dataset->system)
-        code = strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
-    else
-        code = strata_source_jsonl(&dataset->source, path, err);
+    code = dataset->system ? strata_data_files_find(&dataset->files, path, err)
+                           : strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
+    if (!code) code = strata_source_open(&dataset->source, dataset->files.items[0].path, err);
     if (code) {
         strata_dataset_close(dataset);
         return code;
@@ -100,12 +101,10 @@ int strata_dataset_open(struct strata_dataset **out, const char *path, const str
 
 void strata_dataset_close(struct strata_dataset *dataset) {
     if (!dataset) return;
-    if (dataset->source) dataset->source->close(dataset->source);
+    strata_source_close(dataset->source);
+    strata_data_files_free(&dataset->files);
     strata_buffer_free(&dataset->scratch);
     free(dataset->ids.slots);
-    free(dataset->path);
-    free(dataset->directory);
-    free(dataset->stem);
     free(dataset->system);
     free(dataset);
 }
@@ -116,18 +115,21 @@ size_t strata_dataset_bad(const struct strata_dataset *dataset) {
 
 static int parse(struct strata_dataset *dataset, struct strata_sample *sample, json_t *record, size_t line,
                  size_t index, struct strata_error *err) {
-    char default_id[288];
+    const struct strata_data_file *file = &dataset->files.items[dataset->file];
+    char stem[256], default_id[288];
     bool fresh = true;
-    snprintf(default_id, sizeof default_id, "%.255s-%zu", dataset->stem, index);
+    file_stem(stem, sizeof stem, file->path);
+    snprintf(default_id, sizeof default_id, "%s-%zu", stem, index);
     strata_buffer_clear(&dataset->scratch);
-    strata_buffer_printf(&dataset->scratch, "%s:%zu", dataset->path, line);
-    int code = strata_buffer_check(&dataset->scratch, err);
-    if (code) {
-        json_decref(record);
-        return code;
-    }
+    strata_buffer_printf(&dataset->scratch, "%s:%zu", file->path, line);
     const char *where = strata_buffer_string(&dataset->scratch);
-    code = strata_sample_parse(sample, record, where, dataset->directory, default_id, &dataset->options, err);
+    int code = strata_buffer_check(&dataset->scratch, err);
+    if (code)
+        json_decref(record);
+    else if (file->mapping)
+        code = strata_llamafactory_rename(&record, file->mapping, where, err);
+    if (code) return code;
+    code = strata_sample_parse(sample, record, where, file->directory, default_id, &dataset->options, err);
     if (code) return code;
     sample->index = index;
     code = id_set_add(&dataset->ids, &fresh, sample->id, err);
@@ -137,6 +139,23 @@ static int parse(struct strata_dataset *dataset, struct strata_sample *sample, j
     }
     if (code) strata_sample_free(sample);
     return code;
+}
+
+/* The next record of whichever file has one. */
+static int next_record(struct strata_dataset *dataset, bool wanted, json_t **record, size_t *line, bool *got,
+                       struct strata_error *err) {
+    *got = false;
+    *record = NULL;
+    while (dataset->file < dataset->files.count) {
+        int code =
+            dataset->source ? 0 : strata_source_open(&dataset->source, dataset->files.items[dataset->file].path, err);
+        if (!code) code = dataset->source->next(dataset->source, wanted, record, line, got, err);
+        if (code || *got) return code;
+        strata_source_close(dataset->source);
+        dataset->source = NULL;
+        dataset->file++;
+    }
+    return 0;
 }
 
 int strata_dataset_next(struct strata_dataset *dataset, struct strata_sample *sample, bool *got,
@@ -150,7 +169,7 @@ int strata_dataset_next(struct strata_dataset *dataset, struct strata_sample *sa
         bool mine = !options->shards || dataset->index % options->shards + 1 == options->shard, more;
         json_t *record;
         size_t line = 0;
-        int code = dataset->source->next(dataset->source, mine, &record, &line, &more, err);
+        int code = next_record(dataset, mine, &record, &line, &more, err);
         if (!code && !more) return 0;
         size_t index = dataset->index++;
         if (!mine && !code) continue;
@@ -167,17 +186,72 @@ int strata_dataset_next(struct strata_dataset *dataset, struct strata_sample *sa
 }
 
 int strata_dataset_count(size_t *out, const char *path, struct strata_error *err) {
-    struct strata_source *source;
+    const struct strata_dataset_options all = {0};
+    struct strata_dataset *dataset;
     bool got = true;
     *out = 0;
-    int code = strata_source_jsonl(&source, path, err);
+    int code = strata_dataset_open(&dataset, path, &all, err);
     if (code) return code;
     while (!code && got) {
         json_t *record;
         size_t line;
-        code = source->next(source, false, &record, &line, &got, err);
+        code = next_record(dataset, false, &record, &line, &got, err);
         *out += !code && got;
     }
-    source->close(source);
+    strata_dataset_close(dataset);
     return code;
+}
+
+int strata_dataset_hash(struct strata_hash *out, const char *path, struct strata_error *err) {
+    struct strata_data_files files;
+    int code = strata_data_files_find(&files, path, err);
+    if (code) return code;
+    for (size_t i = 0; i < files.count && !code; i++) {
+        struct strata_hash hash;
+        code = strata_hash_file(&hash, files.items[i].path, err);
+        if (!code) *out = i ? strata_hash_combine(*out, &hash, sizeof hash) : hash;
+    }
+    strata_data_files_free(&files);
+    return code;
+}
+
+static const char *record_layout(const json_t *record) {
+    switch (strata_record_turns(record)) {
+    case STRATA_TURNS_MESSAGES:
+        return "messages (ms-swift)";
+    case STRATA_TURNS_CONVERSATIONS:
+        return "conversations (LLaMA-Factory sharegpt)";
+    case STRATA_TURNS_INSTRUCTION:
+        return "instruction, input, output (LLaMA-Factory alpaca)";
+    case STRATA_TURNS_QUESTION:
+        return "question and answer";
+    case STRATA_TURNS_PROMPT:
+        if (strata_record_value(record, "reward_model")) return "prompt and reward_model (verl)";
+        return json_is_string(json_object_get(record, "prompt")) ? "prompt and answer" : "prompt of messages (TRL)";
+    case STRATA_TURNS_NONE:
+        break;
+    }
+    return "an unknown layout";
+}
+
+int strata_dataset_layout(struct strata_buffer *out, const char *path, struct strata_error *err) {
+    const struct strata_dataset_options all = {0};
+    struct strata_dataset *dataset;
+    json_t *record = NULL;
+    size_t line;
+    bool got;
+    int code = strata_dataset_open(&dataset, path, &all, err);
+    if (code) return code;
+    struct strata_source *source = dataset->source;
+    if (dataset->files.count > 1) strata_buffer_printf(out, "%zu files, the first: ", dataset->files.count);
+    strata_buffer_printf(out, "%s%s", source->layout, strata_text_is_compressed(source->file) ? ", gzip" : "");
+    const struct strata_mapping *mapping = dataset->files.items[0].mapping;
+    code = source->next(source, true, &record, &line, &got, err);
+    if (!code && mapping)
+        strata_buffer_printf(out, ", LLaMA-Factory %s", mapping->sharegpt ? "sharegpt" : "alpaca");
+    else if (!code && got)
+        strata_buffer_printf(out, ", %s", record_layout(record));
+    json_decref(record);
+    strata_dataset_close(dataset);
+    return code ? code : strata_buffer_check(out, err);
 }

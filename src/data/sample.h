@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buffer.h"
+#include "base/hash.h"
 #include "strata/error.h"
 
 enum strata_role { STRATA_ROLE_SYSTEM, STRATA_ROLE_USER, STRATA_ROLE_ASSISTANT };
@@ -15,7 +17,7 @@ struct strata_message {
     char *text; /* UTF-8; "<image>" marks the place of an image in user (and system) turns */
 };
 
-/* Where an image's bytes are. Exactly one of path / bytes is set. */
+/* Where an image's bytes are. Exactly one of path / bytes is set (bytes: the record held the file itself). */
 struct strata_image_source {
     char *path; /* absolute or relative to the process, already joined with the data set's directory */
     char *name; /* as written in the record */
@@ -33,9 +35,10 @@ struct strata_sample {
     char *assistant;      /* that final assistant turn (an SFT target), or NULL */
     struct strata_image_source *images;
     size_t image_count;
-    json_t *record; /* the whole record as read, extra columns and order kept; owned */
-    char *where;    /* file:line, for errors */
-    size_t index;   /* 0-based position in the data set, bad records counted */
+    char *directory; /* where relative image names start */
+    json_t *record;  /* the whole record as read, extra columns and order kept; owned */
+    char *where;     /* file:line, for errors */
+    size_t index;    /* 0-based position in the data set, bad records counted */
 };
 void strata_sample_free(struct strata_sample *sample); /* frees what it owns, not the struct */
 
@@ -51,17 +54,24 @@ struct strata_dataset_options {
 };
 
 struct strata_dataset;
-/* path: a JSONL file (other formats follow behind the same door). Nothing is read but the first bytes. */
+/* path: a file (JSONL, JSON array, CSV or TSV, each perhaps gzip-compressed), a pattern of files ("part-*.jsonl"), or a
+ * LLaMA-Factory directory (DIR, or DIR:NAME where its dataset_info.json describes several). Which layout it is, its
+ * name and first bytes tell (docs/formats.md). Nothing is read but these. */
 int strata_dataset_open(struct strata_dataset **out, const char *path, const struct strata_dataset_options *options,
                         struct strata_error *err);
 /* *got false at the end. Checks everything that can be checked without decoding images: JSON (line and column),
  * types, "<image>" count against images, empty question or solution, duplicate ids, vision placeholder tokens in text.
- * Records without an id get "<file stem>-<index>" (stable under --limit and --shard). */
+ * Records without an id get "<file stem>-<index>" (stable under --limit and --shard). One without a solution whose last
+ * turn is the assistant's has that turn as its solution. */
 int strata_dataset_next(struct strata_dataset *dataset, struct strata_sample *sample, bool *got,
                         struct strata_error *err);
 size_t strata_dataset_bad(const struct strata_dataset *dataset); /* bad records skipped so far */
-/* Records in the file, quickly (lines that are not blank); for progress. */
+/* Records in the data set, quickly (nothing is parsed); for progress. */
 int strata_dataset_count(size_t *out, const char *path, struct strata_error *err);
+/* Identity of the content: of one file, its strata_hash_file. */
+int strata_dataset_hash(struct strata_hash *out, const char *path, struct strata_error *err);
+/* Appends what the data set was taken for, from its first record: "JSONL, gzip, messages (ms-swift)". */
+int strata_dataset_layout(struct strata_buffer *out, const char *path, struct strata_error *err);
 void strata_dataset_close(struct strata_dataset *dataset);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "data/sample.h"
 #include "difficulty/evaluate.h"
 #include "difficulty/run.h"
 
@@ -64,7 +65,7 @@ int strata_run_settle(struct strata_run *run, struct strata_error *err) {
     struct strata_hash data;
     struct list *list;
     char hash[33], absolute[PATH_MAX], metrics[16];
-    int code = strata_hash_file(&data, options->data, err);
+    int code = strata_dataset_hash(&data, options->data, err);
     if (code) return code;
     strata_hash_text(hash, data);
     char *cut = strata_cut_text(&options->cut);

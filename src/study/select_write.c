@@ -55,7 +55,7 @@ static int find_origin(struct origin *origin, const struct strata_selection *sel
     if (!code && !origin->data) code = strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
     if (!code) code = setting_text(&expected, selection->store, STRATA_RUN_DATA_HASH, err);
     if (!code) code = setting_text(&missing, selection->store, STRATA_RUN_MISSING_IMAGE, err);
-    if (!code) code = strata_hash_file(&hash, origin->data, err);
+    if (!code) code = strata_dataset_hash(&hash, origin->data, err);
     if (!code) {
         strata_hash_text(origin->hash, hash);
         origin->prepend = strcmp(missing, "prepend") == 0;

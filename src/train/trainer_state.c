@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "data/sample.h"
 
 #define ADAPTER "adapter"
 
@@ -20,7 +21,7 @@ static int complete_settings(struct strata_trainer *trainer, struct strata_error
     struct strata_native_plan engine;
     struct strata_hash hash;
     char data[33];
-    int code = strata_hash_file(&hash, options->data, err);
+    int code = strata_dataset_hash(&hash, options->data, err);
     if (code) return code;
     strata_hash_text(data, hash);
     strata_native_plan(&engine, trainer->engine);
