@@ -10,7 +10,6 @@
 #include "verify/verify.h"
 
 #define RATIOS 10
-#define DRAWS  10
 
 struct record {
     struct strata_sample sample;
@@ -190,20 +189,19 @@ static void check_greedy(struct tally *tally, struct strata_engine *engine, cons
     strata_verdict_free(&verdict);
 }
 
-/* The whole grid: every ratio, every draw. */
-static void run_grid(struct tally *tally, struct strata_engine *engine, struct record *records, size_t count,
+/* The whole grid of the records: every ratio, all K draws. */
+static void run_grid(struct tally *tally, struct strata_engine *engine, struct record *records, size_t count, size_t K,
                      float temperature) {
     struct strata_verdict verdict = {0};
     struct strata_mask mask = {.kind = STRATA_MASK_PIXEL};
     struct strata_error err;
     struct flow flow = {.engine = engine};
-    size_t total = count * RATIOS * DRAWS, jobs = count * (1 + (RATIOS - 1) * DRAWS);
-    for (size_t next = 0; flow.received < total;) {
-        while (next < jobs && strata_engine_has_room(engine, DRAWS)) {
-            size_t job = next % (jobs / count), index = next / (jobs / count);
+    size_t jobs = 1 + (RATIOS - 1) * K; /* of one record: ratio 0 is one request for all its draws */
+    for (size_t next = 0; flow.received < count * RATIOS * K;) {
+        while (next < count * jobs && strata_engine_has_room(engine, (uint32_t)K)) {
+            size_t job = next % jobs, index = next / jobs;
             struct record *record = &records[index];
-            unsigned tenths = job ? (unsigned)((job - 1) / DRAWS + 1) : 0,
-                     draw = job ? (unsigned)((job - 1) % DRAWS) : 0;
+            unsigned tenths = job ? (unsigned)((job - 1) / K + 1) : 0, draw = job ? (unsigned)((job - 1) % K) : 0;
             struct strata_request request = request_of(record);
             struct strata_image masked = {0};
             if (strata_image_copy(&masked, &record->image, &err) ||
@@ -212,12 +210,13 @@ static void run_grid(struct tally *tally, struct strata_engine *engine, struct r
                 return;
             }
             request.images = &masked;
+            request.images_once = tenths > 0;
             request.tag = index * RATIOS + tenths;
             request.seed = 42;
             request.purpose = STRATA_PURPOSE_TOKEN;
             request.stream = tenths;
             request.first_draw = draw;
-            request.draws = tenths ? 1 : DRAWS;
+            request.draws = tenths ? 1 : (uint32_t)K;
             request.sampling.temperature = temperature;
             if (strata_engine_submit(engine, &request, &err)) tally_error(tally, &err);
             strata_image_free(&masked);
@@ -232,7 +231,7 @@ static void run_grid(struct tally *tally, struct strata_engine *engine, struct r
     strata_verdict_free(&verdict);
 }
 
-static void check_curve(struct tally *tally, const struct record *records, size_t count, const char *ability,
+static void check_curve(struct tally *tally, const struct record *records, size_t count, size_t K, const char *ability,
                         const json_t *curve) {
     size_t chosen = 0, right[RATIOS] = {0};
     snprintf(tally->scope, sizeof tally->scope, "pism %s", ability ? ability : "all");
@@ -243,15 +242,45 @@ static void check_curve(struct tally *tally, const struct record *records, size_
     }
     tally_case(tally, chosen == (size_t)json_integer_value(json_object_get(curve, "records")), "%zu records", chosen);
     for (size_t r = 0; r < RATIOS && chosen; r++) {
-        double mean = (double)right[r] / (double)(chosen * DRAWS);
+        double mean = (double)right[r] / (double)(chosen * K);
         double want = json_number_value(json_array_get(json_object_get(curve, "mean"), r));
         double se = json_number_value(json_array_get(json_object_get(curve, "se_same_records"), r));
-        double bound = 4.0 * sqrt(2.0) * fmax(se, 1.0 / (double)(DRAWS * chosen));
+        double bound = 4.0 * sqrt(2.0) * fmax(se, 1.0 / (double)(K * chosen));
         printf("pism %-9s ratio 0.%zu: %.4f, reference %.4f (bound %.4f)\n", ability ? ability : "all", r, mean, want,
                bound);
         tally_case(tally, fabs(mean - want) <= bound, "ratio 0.%zu: %.4f instead of %.4f (bound %.4f)", r, mean, want,
                    bound);
     }
+}
+
+static void check_pism(struct tally *tally, struct strata_engine *engine, struct record *records, size_t count,
+                       const json_t *golden) {
+    size_t K = (size_t)json_integer_value(json_object_get(golden, "draws"));
+    const char *ability;
+    json_t *curve;
+    run_grid(tally, engine, records, count, K, (float)json_number_value(json_object_get(golden, "temperature")));
+    check_curve(tally, records, count, K, NULL, json_object_get(golden, "curve"));
+    json_object_foreach(json_object_get(golden, "by_ability"), ability, curve) {
+        check_curve(tally, records, count, K, ability, curve);
+    }
+}
+
+static void records_free(struct record *records, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        strata_sample_free(&records[i].sample);
+        strata_image_free(&records[i].image);
+    }
+    free(records);
+}
+
+/* {id: entry} of an array of objects. */
+static json_t *by_id(const json_t *list) {
+    json_t *all = json_object(), *entry;
+    size_t index;
+    json_array_foreach(list, index, entry) {
+        json_object_set(all, json_string_value(json_object_get(entry, "id")), entry);
+    }
+    return all;
 }
 
 /* {id: record} of a JSONL file. */
@@ -291,34 +320,28 @@ int main(int count, char **arguments) {
     options.memory = (size_t)1 << 29;
     char *greedy = strata_path_join(arguments[2], "greedy.jsonl"), *pism = strata_path_join(arguments[2], "pism.json");
     char *data = strata_path_join(arguments[3], "test.jsonl");
-    json_t *expected = load_lines(greedy, &err), *curves = NULL;
-    struct record *records = NULL;
-    size_t record_count = 0;
-    if (!expected || strata_json_load(&curves, pism, 0, &err) ||
-        load_records(&records, &record_count, data, expected, &err) || strata_engine_native(&engine, &options, &err)) {
+    json_t *expected = load_lines(greedy, &err), *curves = NULL, *masked = NULL;
+    struct record *records = NULL, *masked_records = NULL;
+    size_t record_count = 0, masked_count = 0;
+    int code = expected ? strata_json_load(&curves, pism, 0, &err) : err.code;
+    if (!code) masked = by_id(json_object_get(curves, "records"));
+    if (!code) code = load_records(&records, &record_count, data, expected, &err);
+    if (!code) code = load_records(&masked_records, &masked_count, data, masked, &err);
+    if (!code) code = strata_engine_native(&engine, &options, &err);
+    if (code) {
         tally_error(&tally, &err);
     } else {
-        tally_case(&tally, record_count == json_object_size(expected), "%zu of %zu records are in the data",
-                   record_count, json_object_size(expected));
+        size_t wanted = json_object_size(expected) + json_object_size(masked);
+        tally_case(&tally, record_count + masked_count == wanted, "%zu of %zu records are in the data",
+                   record_count + masked_count, wanted);
         struct agreement agreement = {.exact = strcmp(compute, "f32") == 0};
         agreement.tolerance = agreement.exact ? 1e-4 : 0.15;
         check_greedy(&tally, engine, records, record_count, expected, &agreement);
-        const json_t *curve = json_object_get(curves, "curve");
-        size_t scored = (size_t)json_integer_value(json_object_get(curve, "records"));
-        if (scored > record_count) scored = record_count;
-        run_grid(&tally, engine, records, scored, (float)json_number_value(json_object_get(curves, "temperature")));
-        check_curve(&tally, records, scored, NULL, curve);
-        const char *ability;
-        json_t *value;
-        json_object_foreach(json_object_get(curves, "by_ability"), ability, value) {
-            check_curve(&tally, records, scored, ability, value);
-        }
+        check_pism(&tally, engine, masked_records, masked_count, curves);
     }
-    for (size_t i = 0; i < record_count; i++) {
-        strata_sample_free(&records[i].sample);
-        strata_image_free(&records[i].image);
-    }
-    free(records);
+    records_free(records, record_count);
+    records_free(masked_records, masked_count);
+    json_decref(masked);
     strata_engine_destroy(engine);
     json_decref(expected);
     json_decref(curves);
