@@ -231,7 +231,7 @@ static int grade(struct strata_grading *grading, struct strata_arena *arena, str
     if (rc) return rc;
     size_t *partner = strata_arena_take(arena, gold.count * sizeof *partner), matched = 0;
     double total = partner ? strata_boxes_match(partner, &gold, &answer, MATCH_IOU, arena) : 0;
-    if (arena->failed) return strata_fail(err, STRATA_ERR_MEMORY, "out of memory while matching boxes");
+    if (!partner || arena->failed) return strata_fail(err, STRATA_ERR_MEMORY, "out of memory while matching boxes");
     for (size_t i = 0; i < gold.count; i++) {
         matched += partner[i] != STRATA_NOT_FOUND;
         strata_grading_step(grading->input, "gold box %zu \"%.*s\": %s", i, (int)gold.items[i].label.length,

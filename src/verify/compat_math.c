@@ -35,7 +35,7 @@ static struct math_node *parse_latex(struct strata_arena *arena, struct strata_s
 /* The joined environments of a match as one set; a single one as itself. */
 static struct math_node *extract_latex(struct strata_span *fallback, struct strata_arena *arena,
                                        struct strata_points text, const struct strata_match *match) {
-    struct math_node *values[STRATA_MAX_SEGMENTS];
+    struct math_node *values[STRATA_MAX_SEGMENTS] = {NULL};
     struct strata_buffer texts = {0};
     size_t first_length = 0;
     uint32_t members = 0;

@@ -40,9 +40,9 @@ static bool belongs(struct strata_span text, struct strata_span content, struct 
 
 void strata_latex_boxes(struct strata_buffer *out, struct strata_span text, bool last_only) {
     struct strata_span found[MAX_BOXES];
-    size_t count = 0, current = text.length, limit = text.length, last_start = STRATA_NOT_FOUND;
+    size_t count = 0, limit = text.length, last_start = STRATA_NOT_FOUND;
     while (count < MAX_BOXES) {
-        size_t boxed = last_before(text, "\\boxed", current), fbox = last_before(text, "\\fbox", current);
+        size_t boxed = last_before(text, "\\boxed", limit), fbox = last_before(text, "\\fbox", limit);
         if (boxed == STRATA_NOT_FOUND && fbox == STRATA_NOT_FOUND) break;
         bool is_boxed = fbox == STRATA_NOT_FOUND || (boxed != STRATA_NOT_FOUND && boxed > fbox);
         size_t start = is_boxed ? boxed : fbox, next = start + (is_boxed ? 6 : 5);
@@ -61,7 +61,7 @@ void strata_latex_boxes(struct strata_buffer *out, struct strata_span text, bool
         if (last_only && last_start != STRATA_NOT_FOUND && !belongs(text, content, found[count - 1], close, last_start))
             break;
         found[count++] = content;
-        current = limit = last_start = start;
+        limit = last_start = start;
     }
     if (!count) {
         strata_buffer_append(out, text.data, text.length);

@@ -2,10 +2,10 @@
 
 #define RND          MPFR_RNDN
 #define FLOAT_BITS   53
-#define CHOP         -54 /* SymPy's evalf(15, chop=True) takes less than 2^-54 for nothing */
-#define POINTS       3   /* random points that must agree */
-#define ATTEMPTS     9   /* points tried, where some have no value */
-#define LEAST_DIGITS 6   /* strict: a decimal of so many digits may stand for what it is the rounding of */
+#define CHOP         (-54) /* SymPy's evalf(15, chop=True) takes less than 2^-54 for nothing */
+#define POINTS       3     /* random points that must agree */
+#define ATTEMPTS     9     /* points tried, where some have no value */
+#define LEAST_DIGITS 6     /* strict: a decimal of so many digits may stand for what it is the rounding of */
 
 /* What SymPy makes of an expression without names: an exact rational, a Float, or neither. */
 enum number_class { CLASS_EXACT, CLASS_FLOAT, CLASS_OTHER };
