@@ -108,7 +108,6 @@ static struct strata_span trim_run(struct strata_span run) {
 static bool leading_run(struct strata_span *out, struct strata_span text) {
     size_t i = 0;
     bool value = false;
-    int depth = 0;
     while (i < text.length && text.data[i] && strchr("*_`\"'$ \t", text.data[i])) i++;
     size_t begin = i;
     if (i < text.length && strata_is_letter(text.data[i]) && i + 1 < text.length) { /* x = 5 */
@@ -124,7 +123,6 @@ static bool leading_run(struct strata_span *out, struct strata_span text) {
             while (k < text.length && strata_is_space(text.data[k])) k++;
             if (k >= text.length || !math_piece(text, k) || text.data[i] == '.') break;
         }
-        depth += bracket(text.data[i]);
         value = value || is_value_at(text, i);
         i += step;
     }
