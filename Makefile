@@ -50,7 +50,7 @@ asan: setup
 ## tsan                         the suite under ThreadSanitizer
 tsan: setup
 	@scripts/build.sh build-tsan -DSTRATA_SANITIZE=thread -DSTRATA_WERROR=$(WERROR)
-	cd build-tsan && TSAN_OPTIONS=halt_on_error=1 $(CTEST)
+	cd build-tsan && TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1 $(CTEST)
 
 ## early-stopping [RECORDS=200] strata with and without --full-curve are equal on that many EasyVQA records
 RECORDS ?= 200
