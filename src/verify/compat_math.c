@@ -26,10 +26,10 @@ static struct strata_span last_side(struct strata_span text) {
 }
 
 static struct math_node *parse_latex(struct strata_arena *arena, struct strata_span text) {
-    struct math_node *node = math_parse(arena, text, MATH_LATEX2SYMPY);
+    struct math_node *node = strata_math_parse(arena, text, MATH_LATEX2SYMPY);
     if (node) return node;
     struct strata_span side = last_side(text);
-    return side.length < text.length ? math_parse(arena, side, MATH_LATEX2SYMPY) : NULL;
+    return side.length < text.length ? strata_math_parse(arena, side, MATH_LATEX2SYMPY) : NULL;
 }
 
 /* The joined environments of a match as one set; a single one as itself. */
@@ -49,7 +49,7 @@ static struct math_node *extract_latex(struct strata_span *fallback, struct stra
         struct strata_span clean = {copy, copy ? texts.length - begin : 0};
         if (!k) first_length = clean.length;
         values[k] = copy ? parse_latex(arena, clean) : NULL;
-        if (values[k] && match->segments[k].percent) values[k] = math_percent(arena, values[k]);
+        if (values[k] && match->segments[k].percent) values[k] = strata_math_percent(arena, values[k]);
         all = all && values[k];
         if (values[k]) members += values[k]->op == MATH_SET ? values[k]->count : 1;
     }
@@ -59,7 +59,7 @@ static struct math_node *extract_latex(struct strata_span *fallback, struct stra
     *fallback = (struct strata_span){copy, copy ? length : 0};
     strata_buffer_free(&texts);
     if (!joined) return values[0];
-    struct math_node *set = math_make(arena, MATH_SET, members);
+    struct math_node *set = strata_math_make(arena, MATH_SET, members);
     members = 0;
     for (size_t k = 0; set && k < match->segment_count; k++) {
         if (values[k]->op != MATH_SET) set->kids[members++] = values[k];
@@ -98,9 +98,9 @@ static struct math_node *extract_number(struct strata_span *fallback, bool *rais
     *raised = !number_text(fallback, arena, text, match);
     if (*raised) return NULL;
     bool minus = fallback->data[0] == '-';
-    struct math_node *number = math_make_decimal(arena, strata_span_sub(*fallback, minus, fallback->length));
-    if (number && minus) number = math_negate(arena, number);
-    return number && match->percent ? math_percent(arena, number) : number;
+    struct math_node *number = strata_math_make_decimal(arena, strata_span_sub(*fallback, minus, fallback->length));
+    if (number && minus) number = strata_math_negate(arena, number);
+    return number && match->percent ? strata_math_percent(arena, number) : number;
 }
 
 static struct math_node *extract_expression(struct strata_span *fallback, struct strata_arena *arena,
@@ -144,7 +144,7 @@ void strata_compat_math_verify(struct strata_compat *grading) {
     grading->kind = "math";
     grading->extracted = answer.text;
     grading->gold_text = gold.text;
-    bool equal = gold.value && answer.value && math_equal(&context, gold.value, answer.value);
+    bool equal = gold.value && answer.value && strata_math_equal(&context, gold.value, answer.value);
     mpfr_free_cache2(MPFR_FREE_LOCAL_CACHE); /* or a thread that ends would leak it */
     if (equal) {
         grading->score = 1;

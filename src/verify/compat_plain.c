@@ -215,7 +215,7 @@ static struct math_node *number(struct python *p) {
         }
     }
     if (p->at < p->text.length && (strata_is_digit(p->text.data[p->at]) || p->text.data[p->at] == '.')) return NULL;
-    return math_make_decimal(p->arena, strata_span_sub(p->text, begin, p->at));
+    return strata_math_make_decimal(p->arena, strata_span_sub(p->text, begin, p->at));
 }
 
 static struct math_node *primary(struct python *p) {
@@ -239,7 +239,7 @@ static struct math_node *factor(struct python *p) {
         p->depth++;
         struct math_node *inner = factor(p);
         p->depth--;
-        return minus ? math_negate(p->arena, inner) : inner;
+        return minus ? strata_math_negate(p->arena, inner) : inner;
     }
     struct math_node *base = primary(p);
     if (!base || !looks_power(p)) return base;
@@ -248,7 +248,7 @@ static struct math_node *factor(struct python *p) {
     p->depth++;
     struct math_node *exponent = factor(p);
     p->depth--;
-    return math_make2(p->arena, MATH_POW, base, exponent);
+    return strata_math_make2(p->arena, MATH_POW, base, exponent);
 }
 
 static struct math_node *product(struct python *p) {
@@ -259,13 +259,14 @@ static struct math_node *product(struct python *p) {
         if (floor) p->at++;
         struct math_node *right = factor(p);
         if (times)
-            left = math_mul(p->arena, left, right);
+            left = strata_math_mul(p->arena, left, right);
         else if (right) { /* kept as a product: 1/2 is no number of its own here */
-            left = math_make2(p->arena, MATH_MUL, left,
-                              math_make2(p->arena, MATH_POW, right, math_make_integer(p->arena, -1)));
+            left =
+                strata_math_make2(p->arena, MATH_MUL, left,
+                                  strata_math_make2(p->arena, MATH_POW, right, strata_math_make_integer(p->arena, -1)));
         } else
             left = NULL;
-        if (floor) left = math_make1(p->arena, MATH_FLOOR, left);
+        if (floor) left = strata_math_make1(p->arena, MATH_FLOOR, left);
     }
     return left;
 }
@@ -275,7 +276,7 @@ static struct math_node *sum(struct python *p) {
     while (left && (look(p) == '+' || look(p) == '-')) {
         bool minus = p->text.data[p->at++] == '-';
         struct math_node *right = product(p);
-        left = math_add(p->arena, left, minus ? math_negate(p->arena, right) : right);
+        left = strata_math_add(p->arena, left, minus ? strata_math_negate(p->arena, right) : right);
     }
     return left;
 }

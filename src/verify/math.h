@@ -95,40 +95,41 @@ struct math_node {
 #define MATH_MAX_DEPTH  150
 #define MATH_MAX_BITS   65536 /* of an exact number; beyond it evaluation is approximate */
 
-struct math_node *math_make(struct strata_arena *arena, enum math_op op, uint32_t count);
-struct math_node *math_make1(struct strata_arena *arena, enum math_op op, struct math_node *a);
-struct math_node *math_make2(struct strata_arena *arena, enum math_op op, struct math_node *a, struct math_node *b);
-struct math_node *math_make_rational(struct strata_arena *arena, const mpq_t value);
-struct math_node *math_make_integer(struct strata_arena *arena, long value);
-struct math_node *math_make_symbol(struct strata_arena *arena, struct strata_span name, bool not_real);
+struct math_node *strata_math_make(struct strata_arena *arena, enum math_op op, uint32_t count);
+struct math_node *strata_math_make1(struct strata_arena *arena, enum math_op op, struct math_node *a);
+struct math_node *strata_math_make2(struct strata_arena *arena, enum math_op op, struct math_node *a,
+                                    struct math_node *b);
+struct math_node *strata_math_make_rational(struct strata_arena *arena, const mpq_t value);
+struct math_node *strata_math_make_integer(struct strata_arena *arena, long value);
+struct math_node *strata_math_make_symbol(struct strata_arena *arena, struct strata_span name, bool not_real);
 /* From decimal text: MATH_NUMBER without a point or exponent, else MATH_FLOAT. NULL when it is too long. */
-struct math_node *math_make_decimal(struct strata_arena *arena, struct strata_span text);
+struct math_node *strata_math_make_decimal(struct strata_arena *arena, struct strata_span text);
 /* out is initialised by the caller. */
-void math_rational(mpq_t out, const struct math_node *number);
-bool math_is_number(const struct math_node *node); /* NUMBER or FLOAT */
-bool math_is_integer(const struct math_node *node);
+void strata_math_rational(mpq_t out, const struct math_node *number);
+bool strata_math_is_number(const struct math_node *node); /* NUMBER or FLOAT */
+bool strata_math_is_integer(const struct math_node *node);
 /* Sum, product... with the flattening and the folding of numbers that latex2sympy does. */
-struct math_node *math_add(struct strata_arena *arena, struct math_node *a, struct math_node *b);
-struct math_node *math_mul(struct strata_arena *arena, struct math_node *a, struct math_node *b);
-struct math_node *math_div(struct strata_arena *arena, struct math_node *a, struct math_node *b);
-struct math_node *math_negate(struct strata_arena *arena, struct math_node *a);
-struct math_node *math_percent(struct strata_arena *arena, struct math_node *a);
+struct math_node *strata_math_add(struct strata_arena *arena, struct math_node *a, struct math_node *b);
+struct math_node *strata_math_mul(struct strata_arena *arena, struct math_node *a, struct math_node *b);
+struct math_node *strata_math_div(struct strata_arena *arena, struct math_node *a, struct math_node *b);
+struct math_node *strata_math_negate(struct strata_arena *arena, struct math_node *a);
+struct math_node *strata_math_percent(struct strata_arena *arena, struct math_node *a);
 /* Two factors side by side: 2 1/2 is a mixed number. */
-struct math_node *math_beside(struct strata_arena *arena, struct math_node *a, struct math_node *b);
+struct math_node *strata_math_beside(struct strata_arena *arena, struct math_node *a, struct math_node *b);
 
 /* The grammar of latex2sympy2_extended 1.10.2, quirks included; `strict` adds what answers really hold: 1.5e3, i,
  * degrees in functions, sin and sqrt without backslash, \varnothing, a:b as a ratio. NULL when it does not parse. */
 enum math_dialect { MATH_LATEX2SYMPY, MATH_STRICT };
-struct math_node *math_parse(struct strata_arena *arena, struct strata_span text, enum math_dialect dialect);
+struct math_node *strata_math_parse(struct strata_arena *arena, struct strata_span text, enum math_dialect dialect);
 
 /* Is the text in the words of SymPy's printer the same (numbers and names only)? */
-bool math_same_text(const struct math_node *a, const struct math_node *b);
+bool strata_math_same_text(const struct math_node *a, const struct math_node *b);
 /* The same tree? */
-bool math_same(const struct math_node *a, const struct math_node *b);
-bool math_only_symbols(const struct math_node *node);
+bool strata_math_same(const struct math_node *a, const struct math_node *b);
+bool strata_math_only_symbols(const struct math_node *node);
 /* Does the expression hold a name? */
-bool math_has_symbol(const struct math_node *node);
-bool math_has_float(const struct math_node *node);
+bool strata_math_has_symbol(const struct math_node *node);
+bool strata_math_has_float(const struct math_node *node);
 
 /* Equality of gold and answer, in this order. Bounded by steps: 0 beyond them. */
 struct math_context {
@@ -139,6 +140,6 @@ struct math_context {
     int depth;
 };
 #define MATH_MAX_STEPS 30000 /* operations of 320 bits: well below 50 ms */
-bool math_equal(struct math_context *context, const struct math_node *gold, const struct math_node *answer);
+bool strata_math_equal(struct math_context *context, const struct math_node *gold, const struct math_node *answer);
 
 #endif

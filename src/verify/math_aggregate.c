@@ -10,16 +10,16 @@ static struct math_complex *bind(struct math_evaluator *evaluator, const struct 
     struct math_binding *binding = &evaluator->bindings[evaluator->bound];
     binding->name = variable->name;
     binding->not_real = variable->not_real;
-    if (!math_complex_init(&binding->value, evaluator)) return NULL;
+    if (!strata_math_complex_init(&binding->value, evaluator)) return NULL;
     evaluator->bound++;
     return &binding->value;
 }
 
 static bool sum(struct math_complex *out, const struct math_node *node, struct math_evaluator *evaluator) {
     struct math_complex from, to, term, *variable;
-    if (!math_complex_init(&from, evaluator) || !math_complex_init(&to, evaluator) ||
-        !math_complex_init(&term, evaluator) || !math_evaluate(&from, node->kids[2], evaluator) ||
-        !math_evaluate(&to, node->kids[3], evaluator) || !mpfr_integer_p(from.re) || !mpfr_integer_p(to.re) ||
+    if (!strata_math_complex_init(&from, evaluator) || !strata_math_complex_init(&to, evaluator) ||
+        !strata_math_complex_init(&term, evaluator) || !strata_math_evaluate(&from, node->kids[2], evaluator) ||
+        !strata_math_evaluate(&to, node->kids[3], evaluator) || !mpfr_integer_p(from.re) || !mpfr_integer_p(to.re) ||
         mpfr_cmpabs_ui(from.re, 1000000) > 0 || mpfr_cmpabs_ui(to.re, 1000000) > 0) {
         return false;
     }
@@ -30,14 +30,14 @@ static bool sum(struct math_complex *out, const struct math_node *node, struct m
     mpfr_set_zero(out->im, 1);
     for (long k = first; good && k <= last; k++) {
         mpfr_set_si(variable->re, k, RND);
-        good = math_evaluate(&term, node->kids[0], evaluator);
+        good = strata_math_evaluate(&term, node->kids[0], evaluator);
         if (node->op == MATH_SUM) {
             mpfr_add(out->re, out->re, term.re, RND);
             mpfr_add(out->im, out->im, term.im, RND);
             if (mpfr_regular_p(term.re) && mpfr_get_exp(term.re) > evaluator->scale)
                 evaluator->scale = mpfr_get_exp(term.re);
         } else {
-            math_multiply(out, out, &term, evaluator);
+            strata_math_multiply(out, out, &term, evaluator);
         }
     }
     evaluator->bound--;
@@ -50,7 +50,7 @@ static bool quadrature(struct math_complex *out, const struct math_node *body, s
     struct math_complex middle, half, t, weight, value, shift;
     struct math_complex *all[] = {&middle, &half, &t, &weight, &value, &shift};
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
-        if (!math_complex_init(all[k], evaluator)) return false;
+        if (!strata_math_complex_init(all[k], evaluator)) return false;
     }
     mpfr_add(middle.re, low, high, RND);
     mpfr_div_2ui(middle.re, middle.re, 1, RND);
@@ -59,7 +59,7 @@ static bool quadrature(struct math_complex *out, const struct math_node *body, s
     mpfr_set_zero(out->re, 1);
     mpfr_set_zero(out->im, 1);
     for (long k = -58; k <= 58; k++) {
-        if (!math_spend(evaluator->context, 60)) return false;
+        if (!strata_math_spend(evaluator->context, 60)) return false;
         mpfr_set_si(t.re, k, RND);
         mpfr_div_2ui(t.re, t.re, 4, RND);
         mpfr_sinh_cosh(t.im, t.re, t.re, RND); /* im = sinh t, re = cosh t */
@@ -74,7 +74,7 @@ static bool quadrature(struct math_complex *out, const struct math_node *body, s
         mpfr_mul(shift.re, shift.re, half.re, RND);
         mpfr_add(variable->re, middle.re, shift.re, RND);
         if (mpfr_lessequal_p(variable->re, low) || mpfr_greaterequal_p(variable->re, high)) continue;
-        if (!math_evaluate(&value, body, evaluator)) return false;
+        if (!strata_math_evaluate(&value, body, evaluator)) return false;
         mpfr_mul(value.re, value.re, weight.re, RND);
         mpfr_mul(value.im, value.im, weight.re, RND);
         mpfr_add(out->re, out->re, value.re, RND);
@@ -89,9 +89,10 @@ static bool quadrature(struct math_complex *out, const struct math_node *body, s
 
 static bool integral(struct math_complex *out, const struct math_node *node, struct math_evaluator *evaluator) {
     struct math_complex from, to, *variable;
-    if (node->count != 4 || !math_complex_init(&from, evaluator) || !math_complex_init(&to, evaluator) ||
-        !math_evaluate(&from, node->kids[2], evaluator) || !math_evaluate(&to, node->kids[3], evaluator) ||
-        !mpfr_number_p(from.re) || !mpfr_number_p(to.re) || !mpfr_zero_p(from.im) || !mpfr_zero_p(to.im)) {
+    if (node->count != 4 || !strata_math_complex_init(&from, evaluator) || !strata_math_complex_init(&to, evaluator) ||
+        !strata_math_evaluate(&from, node->kids[2], evaluator) ||
+        !strata_math_evaluate(&to, node->kids[3], evaluator) || !mpfr_number_p(from.re) || !mpfr_number_p(to.re) ||
+        !mpfr_zero_p(from.im) || !mpfr_zero_p(to.im)) {
         return false;
     }
     evaluator->loose = true;
@@ -110,8 +111,8 @@ static bool integral(struct math_complex *out, const struct math_node *node, str
 /* The value next to the point, from both sides; twice as far away it must be the same. */
 static bool limit(struct math_complex *out, const struct math_node *node, struct math_evaluator *evaluator) {
     struct math_complex point, second, *variable;
-    if (!math_complex_init(&point, evaluator) || !math_complex_init(&second, evaluator) ||
-        !math_evaluate(&point, node->kids[2], evaluator) || !(variable = bind(evaluator, node->kids[1]))) {
+    if (!strata_math_complex_init(&point, evaluator) || !strata_math_complex_init(&second, evaluator) ||
+        !strata_math_evaluate(&point, node->kids[2], evaluator) || !(variable = bind(evaluator, node->kids[1]))) {
         return false;
     }
     bool far = mpfr_inf_p(point.re), good = true;
@@ -124,11 +125,11 @@ static bool limit(struct math_complex *out, const struct math_node *node, struct
             if (k) mpfr_neg(variable->re, variable->re, RND);
             mpfr_add(variable->re, variable->re, point.re, RND);
         }
-        good = math_evaluate(k ? &second : out, node->kids[0], evaluator);
+        good = strata_math_evaluate(k ? &second : out, node->kids[0], evaluator);
     }
     evaluator->bound--;
     evaluator->loose = true;
-    return good && math_close(out, &second, evaluator);
+    return good && strata_math_close(out, &second, evaluator);
 }
 
 static bool determinant(struct math_complex *out, const struct math_node *matrix, struct math_evaluator *evaluator) {
@@ -136,9 +137,11 @@ static bool determinant(struct math_complex *out, const struct math_node *matrix
     if (!n || n > 12 || matrix->count != n * n) return false;
     struct math_complex *cells = strata_arena_take(evaluator->context->arena, matrix->count * sizeof *cells), factor,
                         product;
-    if (!cells || !math_complex_init(&factor, evaluator) || !math_complex_init(&product, evaluator)) return false;
+    if (!cells || !strata_math_complex_init(&factor, evaluator) || !strata_math_complex_init(&product, evaluator))
+        return false;
     for (uint32_t i = 0; i < matrix->count; i++) {
-        if (!math_complex_init(&cells[i], evaluator) || !math_evaluate(&cells[i], matrix->kids[i], evaluator))
+        if (!strata_math_complex_init(&cells[i], evaluator) ||
+            !strata_math_evaluate(&cells[i], matrix->kids[i], evaluator))
             return false;
         if (mpfr_regular_p(cells[i].re) && mpfr_get_exp(cells[i].re) > evaluator->scale)
             evaluator->scale = mpfr_get_exp(cells[i].re);
@@ -165,13 +168,13 @@ static bool determinant(struct math_complex *out, const struct math_node *matrix
             mpfr_neg(out->re, out->re, RND);
             mpfr_neg(out->im, out->im, RND);
         }
-        math_multiply(out, out, &cells[c * n + c], evaluator);
+        strata_math_multiply(out, out, &cells[c * n + c], evaluator);
         for (uint32_t r = c + 1; r < n; r++) {
-            if (!math_spend(evaluator->context, n) ||
-                !math_divide(&factor, &cells[r * n + c], &cells[c * n + c], evaluator))
+            if (!strata_math_spend(evaluator->context, n) ||
+                !strata_math_divide(&factor, &cells[r * n + c], &cells[c * n + c], evaluator))
                 return false;
             for (uint32_t k = c; k < n; k++) {
-                math_multiply(&product, &factor, &cells[c * n + k], evaluator);
+                strata_math_multiply(&product, &factor, &cells[c * n + k], evaluator);
                 mpfr_sub(cells[r * n + k].re, cells[r * n + k].re, product.re, RND);
                 mpfr_sub(cells[r * n + k].im, cells[r * n + k].im, product.im, RND);
             }
@@ -180,7 +183,7 @@ static bool determinant(struct math_complex *out, const struct math_node *matrix
     return true;
 }
 
-bool math_aggregate(struct math_complex *out, const struct math_node *node, struct math_evaluator *evaluator) {
+bool strata_math_aggregate(struct math_complex *out, const struct math_node *node, struct math_evaluator *evaluator) {
     struct math_node *matrix;
     switch (node->op) {
     case MATH_SUM:
@@ -191,7 +194,7 @@ bool math_aggregate(struct math_complex *out, const struct math_node *node, stru
     case MATH_LIMIT:
         return limit(out, node, evaluator);
     default:
-        matrix = math_matrix(evaluator->context, node->kids[0]);
+        matrix = strata_math_matrix(evaluator->context, node->kids[0]);
         return matrix && determinant(out, matrix, evaluator);
     }
 }
@@ -202,29 +205,29 @@ static struct math_node *combine(struct math_context *context, enum math_op op, 
     bool left = a->op == MATH_MATRIX, right = b->op == MATH_MATRIX;
     if (op == MATH_ADD) {
         if (!left || !right || a->rows != b->rows || a->count != b->count) return NULL;
-        struct math_node *sum_of = math_make(arena, MATH_MATRIX, a->count);
+        struct math_node *sum_of = strata_math_make(arena, MATH_MATRIX, a->count);
         for (uint32_t i = 0; sum_of && i < a->count; i++)
-            sum_of->kids[i] = math_make2(arena, MATH_ADD, a->kids[i], b->kids[i]);
+            sum_of->kids[i] = strata_math_make2(arena, MATH_ADD, a->kids[i], b->kids[i]);
         if (sum_of) sum_of->rows = a->rows;
         return sum_of;
     }
     if (!left || !right) { /* a number times a matrix */
         const struct math_node *matrix = left ? a : b, *number = left ? b : a;
-        struct math_node *scaled = math_make(arena, MATH_MATRIX, matrix->count);
+        struct math_node *scaled = strata_math_make(arena, MATH_MATRIX, matrix->count);
         for (uint32_t i = 0; scaled && i < matrix->count; i++) {
-            scaled->kids[i] = math_make2(arena, MATH_MUL, (struct math_node *)number, matrix->kids[i]);
+            scaled->kids[i] = strata_math_make2(arena, MATH_MUL, (struct math_node *)number, matrix->kids[i]);
         }
         if (scaled) scaled->rows = matrix->rows;
         return scaled;
     }
     uint32_t inner = a->count / a->rows, columns = b->count / b->rows;
-    if (inner != b->rows || !math_spend(context, (uint64_t)a->rows * inner * columns)) return NULL;
-    struct math_node *product = math_make(arena, MATH_MATRIX, a->rows * columns);
+    if (inner != b->rows || !strata_math_spend(context, (uint64_t)a->rows * inner * columns)) return NULL;
+    struct math_node *product = strata_math_make(arena, MATH_MATRIX, a->rows * columns);
     for (uint32_t r = 0; product && r < a->rows; r++) {
         for (uint32_t c = 0; c < columns; c++) {
-            struct math_node *cell = math_make(arena, MATH_ADD, inner);
+            struct math_node *cell = strata_math_make(arena, MATH_ADD, inner);
             for (uint32_t k = 0; cell && k < inner; k++) {
-                cell->kids[k] = math_make2(arena, MATH_MUL, a->kids[r * inner + k], b->kids[k * columns + c]);
+                cell->kids[k] = strata_math_make2(arena, MATH_MUL, a->kids[r * inner + k], b->kids[k * columns + c]);
             }
             product->kids[r * columns + c] = cell;
         }
@@ -233,19 +236,19 @@ static struct math_node *combine(struct math_context *context, enum math_op op, 
     return product;
 }
 
-struct math_node *math_matrix(struct math_context *context, const struct math_node *node) {
+struct math_node *strata_math_matrix(struct math_context *context, const struct math_node *node) {
     if (node->op == MATH_MATRIX) return (struct math_node *)node;
     if ((node->op != MATH_ADD && node->op != MATH_MUL) || context->depth > MATH_MAX_DEPTH) return NULL;
     struct math_node *result = NULL;
     context->depth++;
     for (uint32_t i = 0; i < node->count; i++) {
-        struct math_node *part = math_matrix(context, node->kids[i]);
+        struct math_node *part = strata_math_matrix(context, node->kids[i]);
         if (!part) part = node->kids[i];
         bool numbers = result && result->op != MATH_MATRIX && part->op != MATH_MATRIX;
         if (!result)
             result = part;
         else if (numbers)
-            result = node->op == MATH_MUL ? math_make2(context->arena, MATH_MUL, result, part) : NULL;
+            result = node->op == MATH_MUL ? strata_math_make2(context->arena, MATH_MUL, result, part) : NULL;
         else
             result = combine(context, node->op, result, part);
         if (!result) break;

@@ -4,8 +4,8 @@
 #define MAX_EXPONENT 4096 /* of arguments of periodic functions: beyond it their reduction costs without bound */
 #define RND          MPFR_RNDN
 
-void math_evaluator_init(struct math_evaluator *evaluator, struct math_context *context, mpfr_prec_t precision,
-                         int trial) {
+void strata_math_evaluator_init(struct math_evaluator *evaluator, struct math_context *context, mpfr_prec_t precision,
+                                int trial) {
     evaluator->context = context;
     evaluator->precision = precision;
     evaluator->bound = 0;
@@ -14,7 +14,7 @@ void math_evaluator_init(struct math_evaluator *evaluator, struct math_context *
     evaluator->loose = false;
 }
 
-bool math_complex_init(struct math_complex *out, struct math_evaluator *evaluator) {
+bool strata_math_complex_init(struct math_complex *out, struct math_evaluator *evaluator) {
     size_t size = mpfr_custom_get_size(evaluator->precision);
     for (int k = 0; k < 2; k++) {
         void *significand = strata_arena_take(evaluator->context->arena, size);
@@ -35,15 +35,15 @@ static bool is_finite(const struct math_complex *z) {
     return mpfr_number_p(z->re) && mpfr_number_p(z->im);
 }
 
-void math_multiply(struct math_complex *out, const struct math_complex *a, const struct math_complex *b,
-                   struct math_evaluator *evaluator) {
+void strata_math_multiply(struct math_complex *out, const struct math_complex *a, const struct math_complex *b,
+                          struct math_evaluator *evaluator) {
     if (is_real(a) && is_real(b)) {
         mpfr_mul(out->re, a->re, b->re, RND);
         mpfr_set_zero(out->im, 1);
         return;
     }
     struct math_complex t, u;
-    if (!math_complex_init(&t, evaluator) || !math_complex_init(&u, evaluator)) {
+    if (!strata_math_complex_init(&t, evaluator) || !strata_math_complex_init(&u, evaluator)) {
         mpfr_set_nan(out->re);
         return;
     }
@@ -55,8 +55,8 @@ void math_multiply(struct math_complex *out, const struct math_complex *a, const
     mpfr_add(out->im, u.re, u.im, RND);
 }
 
-bool math_divide(struct math_complex *out, const struct math_complex *a, const struct math_complex *b,
-                 struct math_evaluator *evaluator) {
+bool strata_math_divide(struct math_complex *out, const struct math_complex *a, const struct math_complex *b,
+                        struct math_evaluator *evaluator) {
     if (is_zero(b)) return false;
     if (is_real(b)) {
         mpfr_div(out->re, a->re, b->re, RND);
@@ -64,13 +64,13 @@ bool math_divide(struct math_complex *out, const struct math_complex *a, const s
         return true;
     }
     struct math_complex conjugate, square;
-    if (!math_complex_init(&conjugate, evaluator) || !math_complex_init(&square, evaluator)) return false;
+    if (!strata_math_complex_init(&conjugate, evaluator) || !strata_math_complex_init(&square, evaluator)) return false;
     mpfr_sqr(square.re, b->re, RND);
     mpfr_sqr(square.im, b->im, RND);
     mpfr_add(square.re, square.re, square.im, RND);
     mpfr_set(conjugate.re, b->re, RND);
     mpfr_neg(conjugate.im, b->im, RND);
-    math_multiply(out, a, &conjugate, evaluator);
+    strata_math_multiply(out, a, &conjugate, evaluator);
     mpfr_div(out->re, out->re, square.re, RND);
     mpfr_div(out->im, out->im, square.re, RND);
     return true;
@@ -87,7 +87,7 @@ static bool complex_exp(struct math_complex *out, const struct math_complex *z, 
         mpfr_set_zero(out->im, 1);
         return true;
     }
-    if (!bounded(z->im) || !math_complex_init(&t, evaluator)) return false;
+    if (!bounded(z->im) || !strata_math_complex_init(&t, evaluator)) return false;
     mpfr_exp(t.re, z->re, RND);
     mpfr_sin_cos(out->im, out->re, z->im, RND);
     mpfr_mul(out->re, out->re, t.re, RND);
@@ -103,7 +103,7 @@ static bool complex_log(struct math_complex *out, const struct math_complex *z, 
         mpfr_set_zero(out->im, 1);
         return true;
     }
-    if (!math_complex_init(&t, evaluator)) return false;
+    if (!strata_math_complex_init(&t, evaluator)) return false;
     mpfr_hypot(t.re, z->re, z->im, RND);
     mpfr_atan2(t.im, z->im, z->re, RND);
     mpfr_log(out->re, t.re, RND);
@@ -111,10 +111,10 @@ static bool complex_log(struct math_complex *out, const struct math_complex *z, 
     return true;
 }
 
-bool math_power(struct math_complex *out, const struct math_complex *base, const struct math_complex *exponent,
-                struct math_evaluator *evaluator) {
+bool strata_math_power(struct math_complex *out, const struct math_complex *base, const struct math_complex *exponent,
+                       struct math_evaluator *evaluator) {
     bool real = is_real(base) && is_real(exponent);
-    if (!math_spend(evaluator->context, 12)) return false;
+    if (!strata_math_spend(evaluator->context, 12)) return false;
     if (is_zero(base) && (!is_real(exponent) || mpfr_sgn(exponent->re) < 0)) return false;
     if (real && mpfr_sgn(base->re) >= 0 && mpfr_cmp_ui_2exp(exponent->re, 1, -1) == 0) {
         mpfr_sqrt(out->re, base->re, RND);
@@ -128,7 +128,7 @@ bool math_power(struct math_complex *out, const struct math_complex *base, const
     }
     if (real && !mpfr_nan_p(base->re)) { /* the square root of a negative number, exactly on the imaginary axis */
         struct math_complex twice;
-        if (!math_complex_init(&twice, evaluator)) return false;
+        if (!strata_math_complex_init(&twice, evaluator)) return false;
         mpfr_mul_2ui(twice.re, exponent->re, 1, RND);
         if (mpfr_cmp_ui(twice.re, 1) == 0) {
             mpfr_neg(twice.re, base->re, RND);
@@ -140,25 +140,25 @@ bool math_power(struct math_complex *out, const struct math_complex *base, const
     if (is_real(exponent) && mpfr_integer_p(exponent->re) && mpfr_cmpabs_ui(exponent->re, 64) <= 0) {
         long n = mpfr_get_si(exponent->re, RND);
         struct math_complex result, factor, one;
-        if (!math_complex_init(&result, evaluator) || !math_complex_init(&factor, evaluator) ||
-            !math_complex_init(&one, evaluator))
+        if (!strata_math_complex_init(&result, evaluator) || !strata_math_complex_init(&factor, evaluator) ||
+            !strata_math_complex_init(&one, evaluator))
             return false;
         mpfr_set_ui(result.re, 1, RND);
         mpfr_set_ui(one.re, 1, RND);
         mpfr_set(factor.re, base->re, RND);
         mpfr_set(factor.im, base->im, RND);
         for (long k = n < 0 ? -n : n; k > 0; k >>= 1) {
-            if (k & 1) math_multiply(&result, &result, &factor, evaluator);
-            math_multiply(&factor, &factor, &factor, evaluator);
+            if (k & 1) strata_math_multiply(&result, &result, &factor, evaluator);
+            strata_math_multiply(&factor, &factor, &factor, evaluator);
         }
-        if (n < 0) return math_divide(out, &one, &result, evaluator);
+        if (n < 0) return strata_math_divide(out, &one, &result, evaluator);
         mpfr_set(out->re, result.re, RND);
         mpfr_set(out->im, result.im, RND);
         return true;
     }
     struct math_complex log;
-    if (!math_complex_init(&log, evaluator) || !complex_log(&log, base, evaluator)) return false;
-    math_multiply(&log, &log, exponent, evaluator);
+    if (!strata_math_complex_init(&log, evaluator) || !complex_log(&log, base, evaluator)) return false;
+    strata_math_multiply(&log, &log, exponent, evaluator);
     return complex_exp(out, &log, evaluator);
 }
 
@@ -168,7 +168,7 @@ static bool by_exponentials(struct math_complex *out, enum math_op op, const str
     struct math_complex w, up, down, minus, sine, cosine;
     struct math_complex *all[] = {&w, &up, &down, &minus, &sine, &cosine};
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
-        if (!math_complex_init(all[k], evaluator)) return false;
+        if (!strata_math_complex_init(all[k], evaluator)) return false;
     }
     bool circular = op >= MATH_SIN && op <= MATH_COT;
     if (circular) { /* e^(iz) */
@@ -195,24 +195,24 @@ static bool by_exponentials(struct math_complex *out, enum math_op op, const str
         mpfr_neg(sine.im, sine.im, RND);
     }
     struct math_complex one;
-    if (!math_complex_init(&one, evaluator)) return false;
+    if (!strata_math_complex_init(&one, evaluator)) return false;
     mpfr_set_ui(one.re, 1, RND);
     switch (op) {
     case MATH_SIN:
     case MATH_SINH:
-        return math_divide(out, &sine, &one, evaluator);
+        return strata_math_divide(out, &sine, &one, evaluator);
     case MATH_COS:
     case MATH_COSH:
-        return math_divide(out, &cosine, &one, evaluator);
+        return strata_math_divide(out, &cosine, &one, evaluator);
     case MATH_TAN:
     case MATH_TANH:
-        return math_divide(out, &sine, &cosine, evaluator);
+        return strata_math_divide(out, &sine, &cosine, evaluator);
     case MATH_COT:
-        return math_divide(out, &cosine, &sine, evaluator);
+        return strata_math_divide(out, &cosine, &sine, evaluator);
     case MATH_SEC:
-        return math_divide(out, &one, &cosine, evaluator);
+        return strata_math_divide(out, &one, &cosine, evaluator);
     default:
-        return math_divide(out, &one, &sine, evaluator);
+        return strata_math_divide(out, &one, &sine, evaluator);
     }
 }
 
@@ -261,10 +261,10 @@ static bool real_function(mpfr_t out, enum math_op op, const mpfr_t x) {
     }
 }
 
-bool math_function(struct math_complex *out, enum math_op op, const struct math_complex *z,
-                   struct math_evaluator *evaluator) {
+bool strata_math_function(struct math_complex *out, enum math_op op, const struct math_complex *z,
+                          struct math_evaluator *evaluator) {
     struct math_complex one, inverse;
-    if (!math_spend(evaluator->context, 12) || !is_finite(z)) return false;
+    if (!strata_math_spend(evaluator->context, 12) || !is_finite(z)) return false;
     mpfr_set_zero(out->im, 1);
     if (op >= MATH_ACSC && op <= MATH_ACOT) { /* by the function of the reciprocal */
         if (op == MATH_ACOT && is_zero(z)) {
@@ -272,11 +272,11 @@ bool math_function(struct math_complex *out, enum math_op op, const struct math_
             mpfr_div_2ui(out->re, out->re, 1, RND);
             return true;
         }
-        if (!math_complex_init(&one, evaluator) || !math_complex_init(&inverse, evaluator)) return false;
+        if (!strata_math_complex_init(&one, evaluator) || !strata_math_complex_init(&inverse, evaluator)) return false;
         mpfr_set_ui(one.re, 1, RND);
         static const enum math_op reciprocal[] = {MATH_ASIN, MATH_ACOS, MATH_ATAN};
-        return math_divide(&inverse, &one, z, evaluator) &&
-               math_function(out, reciprocal[op - MATH_ACSC], &inverse, evaluator);
+        return strata_math_divide(&inverse, &one, z, evaluator) &&
+               strata_math_function(out, reciprocal[op - MATH_ACSC], &inverse, evaluator);
     }
     if (is_real(z) && real_function(out->re, op, z->re)) return mpfr_number_p(out->re);
     switch (op) {

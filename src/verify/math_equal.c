@@ -18,13 +18,14 @@ static const struct math_node *last_relation(const struct math_node *node) {
 
 /* x = ..., AB = ...: only names on the left. */
 static bool is_assignment(const struct math_node *node) {
-    return is_equation(node) && math_only_symbols(first_relation(node)->kids[0]);
+    return is_equation(node) && strata_math_only_symbols(first_relation(node)->kids[0]);
 }
 
 /* a = b = c -> a = c */
 static const struct math_node *shorten(struct math_context *context, const struct math_node *node) {
     if (node->op != MATH_CHAIN) return node;
-    return math_make2(context->arena, MATH_RELATION, first_relation(node)->kids[0], last_relation(node)->kids[1]);
+    return strata_math_make2(context->arena, MATH_RELATION, first_relation(node)->kids[0],
+                             last_relation(node)->kids[1]);
 }
 
 /* Strict mode: 3 + 5 = 7 is no way to answer 7. */
@@ -33,10 +34,10 @@ static bool contradicts_itself(struct math_context *context, const struct math_n
     for (uint32_t i = 0; i < count; i++) {
         const struct math_node *part = equation->op == MATH_CHAIN ? equation->kids[i] : equation;
         const struct math_node *left = part->kids[0], *right = part->kids[1];
-        if (math_is_set_or_tuple(left) || math_is_set_or_tuple(right) || math_has_symbol(left) ||
-            math_has_symbol(right))
+        if (math_is_set_or_tuple(left) || math_is_set_or_tuple(right) || strata_math_has_symbol(left) ||
+            strata_math_has_symbol(right))
             continue;
-        if (!math_equal_values(context, left, right)) return true;
+        if (!strata_math_equal_values(context, left, right)) return true;
     }
     return false;
 }
@@ -74,7 +75,7 @@ static bool equal_symbols(struct math_context *context, const struct math_node *
                !memcmp(gold->name.data, answer->name.data, gold->name.length);
     if (a && only_names(answer)) return spells(answer, gold->name);
     if (b && only_names(gold)) return spells(gold, answer->name);
-    return math_same_text(gold, answer) || (context->strict && math_equal_values(context, gold, answer));
+    return strata_math_same_text(gold, answer) || (context->strict && strata_math_equal_values(context, gold, answer));
 }
 
 static bool equal(struct math_context *context, const struct math_node *gold, const struct math_node *answer) {
@@ -89,23 +90,24 @@ static bool equal(struct math_context *context, const struct math_node *gold, co
     else if (gold_assignment && !answer_equation)
         gold = last_relation(gold)->kids[1];
     if (math_is_relation(gold) && math_is_set(answer)) {
-        struct math_node *set = math_solution_set(context, gold);
+        struct math_node *set = strata_math_solution_set(context, gold);
         if (set) gold = set;
     } else if (context->strict && math_is_relation(answer) && math_is_set(gold)) {
-        struct math_node *set = math_solution_set(context, answer);
+        struct math_node *set = strata_math_solution_set(context, answer);
         if (set) answer = set;
     }
     if (gold->op == MATH_UNDEFINED) return false;
-    if (math_same(gold, answer)) return true;
-    if (math_is_relation(gold) && math_is_relation(answer)) return math_equal_relations(context, gold, answer);
-    if (math_is_set_or_tuple(gold) || math_is_set_or_tuple(answer)) return math_equal_sets(context, gold, answer);
+    if (strata_math_same(gold, answer)) return true;
+    if (math_is_relation(gold) && math_is_relation(answer)) return strata_math_equal_relations(context, gold, answer);
+    if (math_is_set_or_tuple(gold) || math_is_set_or_tuple(answer))
+        return strata_math_equal_sets(context, gold, answer);
     if (math_is_relation(gold) || math_is_relation(answer)) return false;
     if (gold->op == MATH_SYMBOL || answer->op == MATH_SYMBOL) return equal_symbols(context, gold, answer);
-    return math_equal_values(context, gold, answer);
+    return strata_math_equal_values(context, gold, answer);
 }
 
-bool math_equal(struct math_context *context, const struct math_node *gold, const struct math_node *answer) {
-    if (!gold || !answer || !math_spend(context, 1) || context->depth > MATH_MAX_DEPTH) return false;
+bool strata_math_equal(struct math_context *context, const struct math_node *gold, const struct math_node *answer) {
+    if (!gold || !answer || !strata_math_spend(context, 1) || context->depth > MATH_MAX_DEPTH) return false;
     context->depth++;
     bool result = equal(context, gold, answer);
     context->depth--;

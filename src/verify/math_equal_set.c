@@ -9,7 +9,7 @@ static uint32_t distinct(struct math_node *const **out, struct math_context *con
     uint32_t count = 0;
     for (uint32_t i = 0; items && i < set->count; i++) {
         bool again = false;
-        for (uint32_t k = 0; k < count && !again; k++) again = math_same(items[k], set->kids[i]);
+        for (uint32_t k = 0; k < count && !again; k++) again = strata_math_same(items[k], set->kids[i]);
         if (!again) items[count++] = set->kids[i];
     }
     *out = items;
@@ -24,7 +24,7 @@ static bool equal_unordered(struct math_context *context, struct math_node *cons
     for (uint32_t i = 0; i < count; i++) {
         bool found = false;
         for (uint32_t k = 0; k < count && !found; k++) {
-            if (used[k] || !math_equal(context, gold[i], answer[k])) continue;
+            if (used[k] || !strata_math_equal(context, gold[i], answer[k])) continue;
             used[k] = found = true;
         }
         if (!found) return false;
@@ -42,7 +42,7 @@ static bool equal_members(struct math_context *context, const struct math_node *
     if (gold->op == MATH_SET) return equal_unordered(context, a, b, n);
     if (answer->op == MATH_SET && m != answer->count) return false;
     for (uint32_t i = 0; i < n; i++) {
-        if (!math_equal(context, a[i], b[i])) return false;
+        if (!strata_math_equal(context, a[i], b[i])) return false;
     }
     return true;
 }
@@ -56,12 +56,12 @@ struct breaks {
 static bool add_break(struct breaks *breaks, struct math_context *context, const struct math_node *number) {
     uint32_t i = 0;
     for (; i < breaks->count; i++) {
-        int order = math_order(context, number, breaks->at[i]);
+        int order = strata_math_order(context, number, breaks->at[i]);
         if (order == 2) return false;
         if (order == 0) return true;
         if (order < 0) break;
     }
-    if (breaks->count == MAX_BREAKS || math_order(context, number, number) != 0) return false;
+    if (breaks->count == MAX_BREAKS || strata_math_order(context, number, number) != 0) return false;
     memmove(breaks->at + i + 1, breaks->at + i, (breaks->count - i) * sizeof *breaks->at);
     breaks->at[i] = number;
     breaks->count++;
@@ -92,7 +92,7 @@ static bool collect_breaks(struct breaks *breaks, struct math_context *context, 
 
 static uint32_t position(const struct breaks *breaks, struct math_context *context, const struct math_node *number) {
     for (uint32_t i = 0; i < breaks->count; i++) {
-        if (math_order(context, number, breaks->at[i]) == 0) return 2 * i;
+        if (strata_math_order(context, number, breaks->at[i]) == 0) return 2 * i;
     }
     return 2 * breaks->count;
 }
@@ -129,7 +129,7 @@ static bool equal_regions(struct math_context *context, const struct math_node *
     struct breaks breaks = {.count = 0};
     if (!collect_breaks(&breaks, context, a) || !collect_breaks(&breaks, context, b)) return false;
     for (int64_t p = -1; p <= 2 * (int64_t)breaks.count - 1; p++) {
-        if (!math_spend(context, 20)) return false;
+        if (!strata_math_spend(context, 20)) return false;
         if (contains(&breaks, context, a, p) != contains(&breaks, context, b, p)) return false;
     }
     return true;
@@ -145,16 +145,17 @@ static bool open_pair(const struct math_node *interval, const struct math_node *
     return interval->open == (MATH_OPEN_LEFT | MATH_OPEN_RIGHT) && count == 2;
 }
 
-bool math_equal_sets(struct math_context *context, const struct math_node *gold, const struct math_node *answer) {
+bool strata_math_equal_sets(struct math_context *context, const struct math_node *gold,
+                            const struct math_node *answer) {
     struct math_node *a = (struct math_node *)gold, *b = (struct math_node *)answer;
-    if (!math_is_set_or_tuple(a)) a = math_make1(context->arena, MATH_SET, a);
-    if (!math_is_set_or_tuple(b)) b = math_make1(context->arena, MATH_SET, b);
+    if (!math_is_set_or_tuple(a)) a = strata_math_make1(context->arena, MATH_SET, a);
+    if (!math_is_set_or_tuple(b)) b = strata_math_make1(context->arena, MATH_SET, b);
     if (!a || !b) return false;
     if (a->op == MATH_INTERVAL && b->op == MATH_INTERVAL) {
-        return a->open == b->open && math_equal(context, a->kids[0], b->kids[0]) &&
-               math_equal(context, a->kids[1], b->kids[1]);
+        return a->open == b->open && strata_math_equal(context, a->kids[0], b->kids[0]) &&
+               strata_math_equal(context, a->kids[1], b->kids[1]);
     }
-    if (math_same(a, b)) return true;
+    if (strata_math_same(a, b)) return true;
     if (is_finite(a) && is_finite(b)) return equal_members(context, a, b);
     if (a->op != MATH_TUPLE && b->op != MATH_TUPLE && equal_regions(context, a, b)) return true;
     struct math_node pair = {.op = MATH_TUPLE, .count = 2};
@@ -169,15 +170,15 @@ bool math_equal_sets(struct math_context *context, const struct math_node *gold,
     return false;
 }
 
-struct math_node *math_replace(struct strata_arena *arena, const struct math_node *node, const struct math_node *from,
-                               struct math_node *to) {
-    if (math_same(node, from)) return to;
+struct math_node *strata_math_replace(struct strata_arena *arena, const struct math_node *node,
+                                      const struct math_node *from, struct math_node *to) {
+    if (strata_math_same(node, from)) return to;
     if (!node->count) return (struct math_node *)node;
     struct math_node *copy = strata_arena_copy(arena, node, sizeof *node);
     if (!copy) return NULL;
     copy->kids = strata_arena_take(arena, node->count * sizeof *copy->kids);
     for (uint32_t i = 0; copy->kids && i < node->count; i++) {
-        copy->kids[i] = math_replace(arena, node->kids[i], from, to);
+        copy->kids[i] = strata_math_replace(arena, node->kids[i], from, to);
         if (!copy->kids[i]) return NULL;
     }
     return copy->kids ? copy : NULL;
@@ -186,17 +187,17 @@ struct math_node *math_replace(struct strata_arena *arena, const struct math_nod
 static struct math_node *side_difference(struct math_context *context, const struct math_node *relation) {
     struct strata_arena *arena = context->arena;
     if (math_is_set_or_tuple(relation->kids[0]) || math_is_set_or_tuple(relation->kids[1])) return NULL;
-    return math_make2(arena, MATH_ADD, relation->kids[0], math_negate(arena, relation->kids[1]));
+    return strata_math_make2(arena, MATH_ADD, relation->kids[0], strata_math_negate(arena, relation->kids[1]));
 }
 
 /* Finite sets of the same trees, in whatever order. */
 static bool same_members(struct math_context *context, const struct math_node *a, const struct math_node *b) {
     struct math_node *const *left, *const *right;
-    if (a->op != MATH_SET || b->op != MATH_SET) return math_same(a, b);
+    if (a->op != MATH_SET || b->op != MATH_SET) return strata_math_same(a, b);
     uint32_t n = distinct(&left, context, a), m = distinct(&right, context, b);
     for (uint32_t i = 0; n == m && left && right && i < n; i++) {
         bool found = false;
-        for (uint32_t k = 0; k < m && !found; k++) found = math_same(left[i], right[k]);
+        for (uint32_t k = 0; k < m && !found; k++) found = strata_math_same(left[i], right[k]);
         if (!found) return false;
     }
     return n == m;
@@ -207,16 +208,17 @@ static enum math_relation flipped(enum math_relation relation) {
     return back[relation];
 }
 
-bool math_equal_relations(struct math_context *context, const struct math_node *gold, const struct math_node *answer) {
+bool strata_math_equal_relations(struct math_context *context, const struct math_node *gold,
+                                 const struct math_node *answer) {
     if (gold->op == MATH_CHAIN && answer->op == MATH_CHAIN) {
         bool equal = gold->count == answer->count;
         for (uint32_t i = 0; equal && i < gold->count; i++)
-            equal = math_equal_relations(context, gold->kids[i], answer->kids[i]);
+            equal = strata_math_equal_relations(context, gold->kids[i], answer->kids[i]);
         for (uint32_t i = 0; !equal && context->strict && i < gold->count; i++) { /* 3 > x > 1 is 1 < x < 3 */
             if (gold->count != answer->count) break;
             equal = true;
             for (uint32_t k = 0; equal && k < gold->count; k++) {
-                equal = math_equal_relations(context, gold->kids[k], answer->kids[gold->count - 1 - k]);
+                equal = strata_math_equal_relations(context, gold->kids[k], answer->kids[gold->count - 1 - k]);
             }
             break;
         }
@@ -225,25 +227,27 @@ bool math_equal_relations(struct math_context *context, const struct math_node *
     if (gold->op != MATH_RELATION || answer->op != MATH_RELATION) return false;
     struct math_node *f = side_difference(context, gold), *g = side_difference(context, answer);
     if (!f || !g) { /* x in a set: strict mode compares name and set by value */
-        if (gold->relation == answer->relation && math_same(gold->kids[0], answer->kids[0]) &&
+        if (gold->relation == answer->relation && strata_math_same(gold->kids[0], answer->kids[0]) &&
             same_members(context, gold->kids[1], answer->kids[1])) {
             return true;
         }
         return context->strict && gold->relation == answer->relation &&
-               math_equal(context, gold->kids[0], answer->kids[0]) &&
-               math_equal(context, gold->kids[1], answer->kids[1]);
+               strata_math_equal(context, gold->kids[0], answer->kids[0]) &&
+               strata_math_equal(context, gold->kids[1], answer->kids[1]);
     }
-    if (gold->relation == answer->relation && math_equal_values(context, f, g)) return true;
-    if (answer->relation == flipped(gold->relation) && math_equal_values(context, f, math_negate(context->arena, g)))
+    if (gold->relation == answer->relation && strata_math_equal_values(context, f, g)) return true;
+    if (answer->relation == flipped(gold->relation) &&
+        strata_math_equal_values(context, f, strata_math_negate(context->arena, g)))
         return true;
     if (gold->relation != MATH_EQ && !context->strict) return false;
     /* two equations without names have no solutions to tell them apart (in strict mode both must hold) */
-    if (!context->strict && answer->relation == MATH_EQ && !math_has_symbol(f) && !math_has_symbol(g)) return true;
+    if (!context->strict && answer->relation == MATH_EQ && !strata_math_has_symbol(f) && !strata_math_has_symbol(g))
+        return true;
     int sign;
-    if (math_proportional(context, f, g, &sign)) {
+    if (strata_math_proportional(context, f, g, &sign)) {
         if (answer->relation == gold->relation && (sign > 0 || gold->relation == MATH_EQ || gold->relation == MATH_NE))
             return true;
         if (answer->relation == flipped(gold->relation) && sign < 0) return true;
     }
-    return gold->relation == MATH_EQ && answer->relation == MATH_EQ && math_same_solution(context, f, g);
+    return gold->relation == MATH_EQ && answer->relation == MATH_EQ && strata_math_same_solution(context, f, g);
 }

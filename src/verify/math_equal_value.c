@@ -22,13 +22,13 @@ static enum number_class classify(struct math_context *context, const struct mat
     if (worst != CLASS_EXACT) return worst;
     mpq_t value;
     mpq_init(value);
-    bool exact = math_exact(value, node, context, false);
+    bool exact = strata_math_exact(value, node, context, false);
     mpq_clear(value);
     return exact ? CLASS_EXACT : CLASS_OTHER;
 }
 
 static const struct math_node *percent_base(const struct math_node *node) {
-    if (node->op != MATH_MUL || node->count != 2 || !math_is_number(node->kids[0])) return NULL;
+    if (node->op != MATH_MUL || node->count != 2 || !strata_math_is_number(node->kids[0])) return NULL;
     const struct math_node *part = node->kids[1];
     bool hundredth = part->op == MATH_NUMBER && part->numerator_size == 1 && part->numerator[0] == 1 &&
                      part->denominator_size == 1 && part->denominator[0] == 100;
@@ -36,7 +36,7 @@ static const struct math_node *percent_base(const struct math_node *node) {
 }
 /* The number itself, or the number of a percentage; NULL for an expression. */
 static const struct math_node *atomic(const struct math_node *node) {
-    if (math_is_number(node) || node->op == MATH_INFINITY) return node;
+    if (strata_math_is_number(node) || node->op == MATH_INFINITY) return node;
     return percent_base(node);
 }
 
@@ -48,8 +48,9 @@ struct value {
 
 static void evaluate_at(struct value *out, struct math_context *context, const struct math_node *node,
                         mpfr_prec_t precision, int trial) {
-    math_evaluator_init(&out->evaluator, context, precision, trial);
-    out->known = math_complex_init(&out->number, &out->evaluator) && math_evaluate(&out->number, node, &out->evaluator);
+    strata_math_evaluator_init(&out->evaluator, context, precision, trial);
+    out->known = strata_math_complex_init(&out->number, &out->evaluator) &&
+                 strata_math_evaluate(&out->number, node, &out->evaluator);
 }
 
 /* An expression whose value is rational: rounded once. */
@@ -57,8 +58,9 @@ static void evaluate_exact(struct value *out, struct math_context *context, cons
                            mpfr_prec_t precision) {
     mpq_t value;
     mpq_init(value);
-    math_evaluator_init(&out->evaluator, context, precision, 0);
-    out->known = math_complex_init(&out->number, &out->evaluator) && math_exact(value, node, context, false);
+    strata_math_evaluator_init(&out->evaluator, context, precision, 0);
+    out->known =
+        strata_math_complex_init(&out->number, &out->evaluator) && strata_math_exact(value, node, context, false);
     if (out->known) mpfr_set_q(out->number.re, value, RND);
     mpq_clear(value);
 }
@@ -67,14 +69,14 @@ static void evaluate_exact(struct value *out, struct math_context *context, cons
 static int close_at(struct math_context *context, const struct math_node *a, const struct math_node *b, int trial) {
     struct math_evaluator evaluator;
     struct math_complex x, y;
-    math_evaluator_init(&evaluator, context, MATH_PRECISION, trial);
-    if (!math_complex_init(&x, &evaluator) || !math_complex_init(&y, &evaluator)) return -1;
-    if (!math_evaluate(&x, a, &evaluator) || !math_evaluate(&y, b, &evaluator)) return -1;
-    return math_close(&x, &y, &evaluator);
+    strata_math_evaluator_init(&evaluator, context, MATH_PRECISION, trial);
+    if (!strata_math_complex_init(&x, &evaluator) || !strata_math_complex_init(&y, &evaluator)) return -1;
+    if (!strata_math_evaluate(&x, a, &evaluator) || !strata_math_evaluate(&y, b, &evaluator)) return -1;
+    return strata_math_close(&x, &y, &evaluator);
 }
 
 static bool identical(struct math_context *context, const struct math_node *a, const struct math_node *b) {
-    bool names = math_has_symbol(a) || math_has_symbol(b);
+    bool names = strata_math_has_symbol(a) || strata_math_has_symbol(b);
     int agreed = 0;
     for (int trial = 0; trial < ATTEMPTS && agreed < POINTS; trial++) {
         int close = close_at(context, a, b, trial);
@@ -91,8 +93,8 @@ static bool millionths(mpz_t out, struct value *value) {
     struct math_complex scaled;
     if (!value->known || !mpfr_number_p(value->number.re) || !mpfr_zero_p(value->number.im)) return false;
     if (mpfr_regular_p(value->number.re) && mpfr_get_exp(value->number.re) > MATH_MAX_BITS) return false;
-    math_evaluator_init(&wide, value->evaluator.context, MATH_PRECISION + 64, 0);
-    if (!math_complex_init(&scaled, &wide)) return false;
+    strata_math_evaluator_init(&wide, value->evaluator.context, MATH_PRECISION + 64, 0);
+    if (!strata_math_complex_init(&scaled, &wide)) return false;
     mpfr_mul_ui(scaled.re, value->number.re, 1000000, RND);
     mpfr_get_z(out, scaled.re, RND);
     return true;
@@ -109,7 +111,7 @@ static bool equal_rounded(struct value *a, struct value *b) {
 static bool is_whole(struct math_context *context, const struct math_node *node) {
     mpq_t value;
     mpq_init(value);
-    bool whole = math_exact(value, node, context, false) && mpz_cmp_ui(mpq_denref(value), 1) == 0;
+    bool whole = strata_math_exact(value, node, context, false) && mpz_cmp_ui(mpq_denref(value), 1) == 0;
     mpq_clear(value);
     return whole;
 }
@@ -126,8 +128,8 @@ static bool less_than_power_of_two(struct value *a, struct value *b, mpfr_exp_t 
     struct math_evaluator wide;
     struct math_complex difference;
     if (!a->known || !b->known) return false;
-    math_evaluator_init(&wide, a->evaluator.context, MATH_PRECISION, 0);
-    if (!math_complex_init(&difference, &wide)) return false;
+    strata_math_evaluator_init(&wide, a->evaluator.context, MATH_PRECISION, 0);
+    if (!strata_math_complex_init(&difference, &wide)) return false;
     mpfr_sub(difference.re, a->number.re, b->number.re, RND);
     mpfr_sub(difference.im, a->number.im, b->number.im, RND);
     if (mpfr_nan_p(difference.re) || mpfr_inf_p(difference.re)) return false;
@@ -139,7 +141,7 @@ static bool exactly_equal(struct math_context *context, const struct math_node *
                           bool floats, bool *known) {
     mpq_t left, right;
     mpq_inits(left, right, NULL);
-    *known = math_exact(left, a, context, floats) && math_exact(right, b, context, floats);
+    *known = strata_math_exact(left, a, context, floats) && strata_math_exact(right, b, context, floats);
     bool equal = *known && mpq_equal(left, right);
     mpq_clears(left, right, NULL);
     return equal;
@@ -187,7 +189,7 @@ static bool is_rounding_of(struct math_context *context, const struct math_node 
     if (!x.known || !y.known || !mpfr_zero_p(x.number.im) || !mpfr_zero_p(y.number.im) || !mpfr_number_p(y.number.re))
         return false;
     struct math_complex unit;
-    if (!math_complex_init(&unit, &x.evaluator)) return false;
+    if (!strata_math_complex_init(&unit, &x.evaluator)) return false;
     unsigned decimals = number->decimals + (number == written ? 0 : 2); /* a percentage has two more */
     mpfr_ui_pow_ui(unit.re, 10, decimals < 10000 ? decimals : 10000, RND);
     mpfr_ui_div(unit.re, 1, unit.re, RND);
@@ -203,7 +205,7 @@ static bool is_rounding_of(struct math_context *context, const struct math_node 
 static bool terminates(struct math_context *context, const struct math_node *node) {
     mpq_t value;
     mpq_init(value);
-    bool ends = math_exact(value, node, context, true);
+    bool ends = strata_math_exact(value, node, context, true);
     if (ends) {
         mpz_t factor;
         mpz_init_set_ui(factor, 2);
@@ -231,45 +233,47 @@ static bool equal_strictly(struct math_context *context, const struct math_node 
 
 /* a:b:c, part by part. */
 static bool equal_ratios(struct math_context *context, const struct math_node *a, const struct math_node *b) {
-    if (a->op != MATH_RATIO || b->op != MATH_RATIO) return math_equal_values(context, a, b);
-    return equal_ratios(context, a->kids[0], b->kids[0]) && math_equal_values(context, a->kids[1], b->kids[1]);
+    if (a->op != MATH_RATIO || b->op != MATH_RATIO) return strata_math_equal_values(context, a, b);
+    return equal_ratios(context, a->kids[0], b->kids[0]) && strata_math_equal_values(context, a->kids[1], b->kids[1]);
 }
 
-bool math_equal_values(struct math_context *context, const struct math_node *gold, const struct math_node *answer) {
-    if (!math_spend(context, 1)) return false;
+bool strata_math_equal_values(struct math_context *context, const struct math_node *gold,
+                              const struct math_node *answer) {
+    if (!strata_math_spend(context, 1)) return false;
     if (gold->op == MATH_UNDEFINED || answer->op == MATH_UNDEFINED) return false;
-    if (math_same(gold, answer)) return true;
+    if (strata_math_same(gold, answer)) return true;
     if (gold->op == MATH_RATIO || answer->op == MATH_RATIO) {
         return gold->op == answer->op && equal_ratios(context, gold, answer);
     }
-    struct math_node *left = math_matrix(context, gold), *right = math_matrix(context, answer);
+    struct math_node *left = strata_math_matrix(context, gold), *right = strata_math_matrix(context, answer);
     if (left || right) {
         if (!left || !right || left->rows != right->rows || left->count != right->count) return false;
         for (uint32_t i = 0; i < left->count; i++) {
-            if (!math_equal_values(context, left->kids[i], right->kids[i])) return false;
+            if (!strata_math_equal_values(context, left->kids[i], right->kids[i])) return false;
         }
         return true;
     }
-    if (math_has_symbol(gold) || math_has_symbol(answer)) return identical(context, gold, answer);
+    if (strata_math_has_symbol(gold) || strata_math_has_symbol(answer)) return identical(context, gold, answer);
     return context->strict ? equal_strictly(context, gold, answer) : equal_as_sympy(context, gold, answer);
 }
 
-bool math_proportional(struct math_context *context, const struct math_node *f, const struct math_node *g, int *sign) {
+bool strata_math_proportional(struct math_context *context, const struct math_node *f, const struct math_node *g,
+                              int *sign) {
     struct math_complex ratio = {0};
     int agreed = 0;
     *sign = 0;
     for (int trial = 0; trial < ATTEMPTS && agreed < POINTS; trial++) {
         struct math_evaluator evaluator;
         struct math_complex x, y, now;
-        math_evaluator_init(&evaluator, context, MATH_PRECISION, trial);
-        if (!math_complex_init(&x, &evaluator) || !math_complex_init(&y, &evaluator) ||
-            !math_complex_init(&now, &evaluator))
+        strata_math_evaluator_init(&evaluator, context, MATH_PRECISION, trial);
+        if (!strata_math_complex_init(&x, &evaluator) || !strata_math_complex_init(&y, &evaluator) ||
+            !strata_math_complex_init(&now, &evaluator))
             return false;
-        if (!math_evaluate(&x, f, &evaluator) || !math_evaluate(&y, g, &evaluator)) continue;
+        if (!strata_math_evaluate(&x, f, &evaluator) || !strata_math_evaluate(&y, g, &evaluator)) continue;
         if (!mpfr_number_p(x.re) || !mpfr_number_p(y.re) || mpfr_zero_p(x.re) || mpfr_zero_p(y.re)) continue;
-        if (!math_divide(&now, &x, &y, &evaluator)) continue;
+        if (!strata_math_divide(&now, &x, &y, &evaluator)) continue;
         if (agreed) {
-            if (!math_close(&ratio, &now, &evaluator)) return false;
+            if (!strata_math_close(&ratio, &now, &evaluator)) return false;
         } else {
             ratio = now;
         }

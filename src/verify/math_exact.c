@@ -5,7 +5,7 @@
 #define MAX_FACTORIAL 2000
 #define MAX_ROOT      64
 
-bool math_spend(struct math_context *context, uint64_t steps) {
+bool strata_math_spend(struct math_context *context, uint64_t steps) {
     context->steps += steps;
     if (context->steps > MATH_MAX_STEPS) context->exhausted = true;
     return !context->exhausted;
@@ -60,7 +60,7 @@ static bool exact_power(mpq_t out, mpq_t exponent, struct math_context *context)
         mpz_fits_ulong_p(power) && mpz_get_ui(power) <= MATH_MAX_BITS && bits(out) * mpz_get_ui(power) <= MATH_MAX_BITS;
     if (good) {
         unsigned long n = mpz_get_ui(power);
-        good = math_spend(context, 1 + bits(out) * n / 512);
+        good = strata_math_spend(context, 1 + bits(out) * n / 512);
         mpz_pow_ui(mpq_numref(out), mpq_numref(out), n);
         mpz_pow_ui(mpq_denref(out), mpq_denref(out), n);
         if (invert) mpq_inv(out, out);
@@ -189,10 +189,10 @@ static bool apply(mpq_t out, enum math_op op) {
     }
 }
 
-bool math_exact(mpq_t out, const struct math_node *node, struct math_context *context, bool floats) {
-    if (!math_spend(context, 1)) return false;
+bool strata_math_exact(mpq_t out, const struct math_node *node, struct math_context *context, bool floats) {
+    if (!strata_math_spend(context, 1)) return false;
     if (node->op == MATH_NUMBER || (node->op == MATH_FLOAT && floats)) {
-        math_rational(out, node);
+        strata_math_rational(out, node);
         return true;
     }
     if (!node->count || node->op >= MATH_CALL) {
@@ -200,14 +200,15 @@ bool math_exact(mpq_t out, const struct math_node *node, struct math_context *co
     }
     if (context->depth > MATH_MAX_DEPTH) return false;
     context->depth++;
-    bool good = math_exact(out, node->kids[0], context, floats);
+    bool good = strata_math_exact(out, node->kids[0], context, floats);
     if (good && node->count == 1) good = node->op == MATH_ADD || node->op == MATH_MUL || apply(out, node->op);
     if (good && node->count > 1) {
         mpq_t next;
         mpq_init(next);
         for (uint32_t i = 1; good && i < node->count; i++) {
-            good = math_exact(next, node->kids[i], context, floats) &&
-                   math_spend(context, 1 + bits(next) / 512 + bits(out) / 512) && fold(out, node->op, next, context);
+            good = strata_math_exact(next, node->kids[i], context, floats) &&
+                   strata_math_spend(context, 1 + bits(next) / 512 + bits(out) / 512) &&
+                   fold(out, node->op, next, context);
         }
         mpq_clear(next);
     }

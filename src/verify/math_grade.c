@@ -16,12 +16,12 @@ static struct math_node *read_expression(struct strata_span *clean, struct strat
     char *copy = strata_arena_copy(arena, strata_buffer_string(&buffer), buffer.length);
     *clean = strata_span_trim((struct strata_span){copy ? copy : "", copy ? buffer.length : 0});
     strata_buffer_free(&buffer);
-    struct math_node *node = math_parse(arena, *clean, MATH_STRICT);
+    struct math_node *node = strata_math_parse(arena, *clean, MATH_STRICT);
     if (names && !is_gold) return node;
     struct strata_span bare = strata_strip_units(*clean, !is_gold);
     if (bare.length == clean->length) return node;
-    struct math_node *value = math_parse(arena, bare, MATH_STRICT);
-    if (!value || (is_gold && math_has_symbol(value))) return node;
+    struct math_node *value = strata_math_parse(arena, bare, MATH_STRICT);
+    if (!value || (is_gold && strata_math_has_symbol(value))) return node;
     *clean = bare;
     return value;
 }
@@ -64,7 +64,7 @@ static struct math_node *read_answer(struct strata_span *clean, struct strata_gr
     strata_grading_step(grading->input, "answer %s \"%.*s\"", node ? "reads as" : "does not parse as a whole:",
                         (int)(clean->length < 200 ? clean->length : 200), clean->data);
     if (part) return part;
-    return node && percent_follows(grading) ? math_percent(arena, node) : node;
+    return node && percent_follows(grading) ? strata_math_percent(arena, node) : node;
 }
 
 /* 3,75 where the gold is one number: the comma is a decimal point. */
@@ -80,8 +80,8 @@ static struct math_node *decimal_comma(struct strata_arena *arena, struct strata
             return NULL;
     }
     struct math_node *node =
-        plain ? math_make_decimal(arena, (struct strata_span){plain + minus, text.length - minus}) : NULL;
-    return minus ? math_negate(arena, node) : node;
+        plain ? strata_math_make_decimal(arena, (struct strata_span){plain + minus, text.length - minus}) : NULL;
+    return minus ? strata_math_negate(arena, node) : node;
 }
 
 static int settle(struct strata_grading *grading, bool equal, const char *reason) {
@@ -94,12 +94,12 @@ static int grade_expressions(struct strata_grading *grading, struct strata_arena
     struct math_context context = {.arena = arena, .strict = true};
     struct strata_span clean;
     struct math_node *gold = read_expression(&clean, arena, grading->gold, false, true);
-    bool names = gold && math_has_symbol(gold) && gold->op != MATH_RELATION && gold->op != MATH_CHAIN;
+    bool names = gold && strata_math_has_symbol(gold) && gold->op != MATH_RELATION && gold->op != MATH_CHAIN;
     struct math_node *answer = gold ? read_answer(&clean, grading, arena, names) : NULL;
-    bool equal = gold && answer && math_equal(&context, gold, answer);
-    if (!equal && gold && answer && answer->op == MATH_SET && math_is_number(gold)) {
+    bool equal = gold && answer && strata_math_equal(&context, gold, answer);
+    if (!equal && gold && answer && answer->op == MATH_SET && strata_math_is_number(gold)) {
         struct math_node *decimal = decimal_comma(arena, clean);
-        equal = decimal && math_equal(&context, gold, decimal);
+        equal = decimal && strata_math_equal(&context, gold, decimal);
     }
     mpfr_free_cache2(MPFR_FREE_LOCAL_CACHE);
     if (arena->failed && !equal) {
@@ -138,7 +138,7 @@ int strata_check_math_gold(struct strata_span gold, struct strata_error *err) {
     /* a gold that is no expression can still be answered word for word */
     if (node && node->op == MATH_UNDEFINED) {
         rc = strata_fail(err, STRATA_ERR_INPUT, "the gold answer divides by zero");
-    } else if (node && !math_equal(&context, node, node)) {
+    } else if (node && !strata_math_equal(&context, node, node)) {
         rc = strata_fail(err, STRATA_ERR_INPUT, "the gold answer contradicts itself");
     }
     mpfr_free_cache2(MPFR_FREE_LOCAL_CACHE);

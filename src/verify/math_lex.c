@@ -10,16 +10,17 @@ static int compare_start(const char *literal, char first, char second) {
 
 /* The longest literal at text[at] that begins with these two bytes (second 0: one byte long); NULL when none does. */
 static const struct math_literal *longest_from(struct strata_span text, size_t at, char first, char second) {
-    size_t low = 0, high = math_literal_count;
+    size_t low = 0, high = strata_math_literal_count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (compare_start(math_literals[middle].text, first, second) < 0)
+        if (compare_start(strata_math_literals[middle].text, first, second) < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    for (; low < math_literal_count && compare_start(math_literals[low].text, first, second) == 0; low++) {
-        if (strata_span_at(text, at, math_literals[low].text)) return &math_literals[low];
+    for (; low < strata_math_literal_count && compare_start(strata_math_literals[low].text, first, second) == 0;
+         low++) {
+        if (strata_span_at(text, at, strata_math_literals[low].text)) return &strata_math_literals[low];
     }
     return NULL;
 }
@@ -189,8 +190,8 @@ static size_t next_token(struct math_token *token, struct strata_span text, size
     return best;
 }
 
-struct math_token *math_lex(uint32_t *count, struct strata_arena *arena, struct strata_span text,
-                            enum math_dialect dialect) {
+struct math_token *strata_math_lex(uint32_t *count, struct strata_arena *arena, struct strata_span text,
+                                   enum math_dialect dialect) {
     bool strict = dialect == MATH_STRICT;
     bool differentials = !strict || strata_span_find(text, "\\int", 0) != STRATA_NOT_FOUND;
     size_t room = text.length < MATH_MAX_TOKENS ? text.length : MATH_MAX_TOKENS;
@@ -213,7 +214,7 @@ struct math_token *math_lex(uint32_t *count, struct strata_arena *arena, struct 
     return tokens;
 }
 
-struct strata_span math_greek_name(struct strata_span text) {
+struct strata_span strata_math_greek_name(struct strata_span text) {
     static const struct {
         const char *letter, *name;
     } letters[] = {

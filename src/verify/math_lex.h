@@ -107,9 +107,9 @@ struct math_token {
     struct strata_span text;
 };
 /* The tokens, TOKEN_END last. NULL when a character belongs to none, or there are too many. */
-struct math_token *math_lex(uint32_t *count, struct strata_arena *arena, struct strata_span text,
-                            enum math_dialect dialect);
+struct math_token *strata_math_lex(uint32_t *count, struct strata_arena *arena, struct strata_span text,
+                                   enum math_dialect dialect);
 /* The name of a Greek letter token ("\alpha", its character) without backslash; else the text itself. */
-struct strata_span math_greek_name(struct strata_span text);
+struct strata_span strata_math_greek_name(struct strata_span text);
 
 #endif

@@ -1,7 +1,7 @@
 /* The fixed tokens of the grammar, longest first within those that begin alike. TOKEN_END marks what is skipped. */
 #include "verify/math_lex_table.h"
 
-const struct math_literal math_literals[] = {
+const struct math_literal strata_math_literals[] = {
     {"!", TOKEN_BANG, MATH_NUMBER},
     {"!==", TOKEN_NE, MATH_NUMBER},
     {"!=", TOKEN_NE, MATH_NUMBER},
@@ -441,4 +441,4 @@ const struct math_literal math_literals[] = {
     {"\xe2\x8b\x96", TOKEN_LT, MATH_NUMBER},
     {"\xe2\x8b\x97", TOKEN_GT, MATH_NUMBER},
 };
-const size_t math_literal_count = sizeof math_literals / sizeof *math_literals;
+const size_t strata_math_literal_count = sizeof strata_math_literals / sizeof *strata_math_literals;

@@ -9,7 +9,7 @@ struct math_literal {
     enum math_op op;
 };
 /* Sorted by the first byte, then the second, then falling length. */
-extern const struct math_literal math_literals[];
-extern const size_t math_literal_count;
+extern const struct math_literal strata_math_literals[];
+extern const size_t strata_math_literal_count;
 
 #endif

@@ -2,7 +2,7 @@
 
 #include "verify/decimal.h"
 
-struct math_node *math_make(struct strata_arena *arena, enum math_op op, uint32_t count) {
+struct math_node *strata_math_make(struct strata_arena *arena, enum math_op op, uint32_t count) {
     struct math_node *node = strata_arena_take(arena, sizeof *node);
     if (!node) return NULL;
     node->op = op;
@@ -14,14 +14,15 @@ struct math_node *math_make(struct strata_arena *arena, enum math_op op, uint32_
     return node;
 }
 
-struct math_node *math_make1(struct strata_arena *arena, enum math_op op, struct math_node *a) {
-    struct math_node *node = a ? math_make(arena, op, 1) : NULL;
+struct math_node *strata_math_make1(struct strata_arena *arena, enum math_op op, struct math_node *a) {
+    struct math_node *node = a ? strata_math_make(arena, op, 1) : NULL;
     if (node) node->kids[0] = a;
     return node;
 }
 
-struct math_node *math_make2(struct strata_arena *arena, enum math_op op, struct math_node *a, struct math_node *b) {
-    struct math_node *node = a && b ? math_make(arena, op, 2) : NULL;
+struct math_node *strata_math_make2(struct strata_arena *arena, enum math_op op, struct math_node *a,
+                                    struct math_node *b) {
+    struct math_node *node = a && b ? strata_math_make(arena, op, 2) : NULL;
     if (!node) return NULL;
     node->kids[0] = a;
     node->kids[1] = b;
@@ -35,8 +36,8 @@ static bool keep_limbs(const mp_limb_t **limbs, int *size, struct strata_arena *
     return *limbs != NULL;
 }
 
-struct math_node *math_make_rational(struct strata_arena *arena, const mpq_t value) {
-    struct math_node *node = math_make(arena, MATH_NUMBER, 0);
+struct math_node *strata_math_make_rational(struct strata_arena *arena, const mpq_t value) {
+    struct math_node *node = strata_math_make(arena, MATH_NUMBER, 0);
     if (!node || !keep_limbs(&node->numerator, &node->numerator_size, arena, mpq_numref(value)) ||
         !keep_limbs(&node->denominator, &node->denominator_size, arena, mpq_denref(value))) {
         return NULL;
@@ -44,28 +45,28 @@ struct math_node *math_make_rational(struct strata_arena *arena, const mpq_t val
     return node;
 }
 
-struct math_node *math_make_integer(struct strata_arena *arena, long value) {
+struct math_node *strata_math_make_integer(struct strata_arena *arena, long value) {
     mpq_t number;
     mpq_init(number);
     mpq_set_si(number, value, 1);
-    struct math_node *node = math_make_rational(arena, number);
+    struct math_node *node = strata_math_make_rational(arena, number);
     mpq_clear(number);
     return node;
 }
 
-struct math_node *math_make_symbol(struct strata_arena *arena, struct strata_span name, bool not_real) {
-    struct math_node *node = math_make(arena, MATH_SYMBOL, 0);
+struct math_node *strata_math_make_symbol(struct strata_arena *arena, struct strata_span name, bool not_real) {
+    struct math_node *node = strata_math_make(arena, MATH_SYMBOL, 0);
     if (!node) return NULL;
     node->name = name;
     node->not_real = not_real;
     return node;
 }
 
-struct math_node *math_make_decimal(struct strata_arena *arena, struct strata_span text) {
+struct math_node *strata_math_make_decimal(struct strata_arena *arena, struct strata_span text) {
     mpq_t number;
     struct math_node *node = NULL;
     mpq_init(number);
-    if (strata_decimal_to_rational(number, text)) node = math_make_rational(arena, number);
+    if (strata_decimal_to_rational(number, text)) node = strata_math_make_rational(arena, number);
     mpq_clear(number);
     if (!node) return NULL;
     bool point = false, leading = true;
@@ -83,17 +84,17 @@ struct math_node *math_make_decimal(struct strata_arena *arena, struct strata_sp
     return node;
 }
 
-void math_rational(mpq_t out, const struct math_node *number) {
+void strata_math_rational(mpq_t out, const struct math_node *number) {
     mpz_t part;
     mpz_set(mpq_numref(out), mpz_roinit_n(part, number->numerator, number->numerator_size));
     mpz_set(mpq_denref(out), mpz_roinit_n(part, number->denominator, number->denominator_size));
 }
 
-bool math_is_number(const struct math_node *node) {
+bool strata_math_is_number(const struct math_node *node) {
     return node->op == MATH_NUMBER || node->op == MATH_FLOAT;
 }
 
-bool math_is_integer(const struct math_node *node) {
+bool strata_math_is_integer(const struct math_node *node) {
     return node->op == MATH_NUMBER && node->denominator_size == 1 && node->denominator[0] == 1;
 }
 
@@ -102,23 +103,23 @@ static struct math_node *join(struct strata_arena *arena, enum math_op op, struc
     if (!a || !b) return NULL;
     uint32_t left = a->op == op ? a->count : 1, right = b->op == op ? b->count : 1;
     if (left + right > MATH_MAX_TOKENS) return NULL;
-    struct math_node *node = math_make(arena, op, left + right);
+    struct math_node *node = strata_math_make(arena, op, left + right);
     if (!node) return NULL;
     for (uint32_t i = 0; i < left; i++) node->kids[i] = a->op == op ? a->kids[i] : a;
     for (uint32_t i = 0; i < right; i++) node->kids[left + i] = b->op == op ? b->kids[i] : b;
     return node;
 }
 
-struct math_node *math_add(struct strata_arena *arena, struct math_node *a, struct math_node *b) {
+struct math_node *strata_math_add(struct strata_arena *arena, struct math_node *a, struct math_node *b) {
     return join(arena, MATH_ADD, a, b);
 }
-struct math_node *math_mul(struct strata_arena *arena, struct math_node *a, struct math_node *b) {
+struct math_node *strata_math_mul(struct strata_arena *arena, struct math_node *a, struct math_node *b) {
     return join(arena, MATH_MUL, a, b);
 }
 
-struct math_node *math_negate(struct strata_arena *arena, struct math_node *a) {
+struct math_node *strata_math_negate(struct strata_arena *arena, struct math_node *a) {
     if (!a) return NULL;
-    if (math_is_number(a)) {
+    if (strata_math_is_number(a)) {
         struct math_node *node = strata_arena_copy(arena, a, sizeof *a);
         if (node) node->numerator_size = -a->numerator_size;
         return node;
@@ -128,44 +129,47 @@ struct math_node *math_negate(struct strata_arena *arena, struct math_node *a) {
         if (node) node->sign = -a->sign;
         return node;
     }
-    return math_mul(arena, math_make_integer(arena, -1), a);
+    return strata_math_mul(arena, strata_math_make_integer(arena, -1), a);
 }
 
-struct math_node *math_div(struct strata_arena *arena, struct math_node *a, struct math_node *b) {
+struct math_node *strata_math_div(struct strata_arena *arena, struct math_node *a, struct math_node *b) {
     if (!a || !b) return NULL;
-    if (!math_is_integer(a) || !math_is_integer(b)) {
-        return math_make2(arena, MATH_MUL, a, math_make2(arena, MATH_POW, b, math_make_integer(arena, -1)));
+    if (!strata_math_is_integer(a) || !strata_math_is_integer(b)) {
+        return strata_math_make2(arena, MATH_MUL, a,
+                                 strata_math_make2(arena, MATH_POW, b, strata_math_make_integer(arena, -1)));
     }
-    if (b->numerator_size == 0) return math_make(arena, MATH_UNDEFINED, 0);
+    if (b->numerator_size == 0) return strata_math_make(arena, MATH_UNDEFINED, 0);
     mpq_t left, right;
     mpq_inits(left, right, NULL);
-    math_rational(left, a);
-    math_rational(right, b);
+    strata_math_rational(left, a);
+    strata_math_rational(right, b);
     mpq_div(left, left, right);
-    struct math_node *node = math_make_rational(arena, left);
+    struct math_node *node = strata_math_make_rational(arena, left);
     mpq_clears(left, right, NULL);
     return node;
 }
 
-struct math_node *math_percent(struct strata_arena *arena, struct math_node *a) {
-    struct math_node *hundredth = math_div(arena, math_make_integer(arena, 1), math_make_integer(arena, 100));
-    struct math_node *node = math_make2(arena, MATH_MUL, a, hundredth);
+struct math_node *strata_math_percent(struct strata_arena *arena, struct math_node *a) {
+    struct math_node *hundredth =
+        strata_math_div(arena, strata_math_make_integer(arena, 1), strata_math_make_integer(arena, 100));
+    struct math_node *node = strata_math_make2(arena, MATH_MUL, a, hundredth);
     if (node) node->percent = true;
     return node;
 }
 
-struct math_node *math_beside(struct strata_arena *arena, struct math_node *a, struct math_node *b) {
+struct math_node *strata_math_beside(struct strata_arena *arena, struct math_node *a, struct math_node *b) {
     if (!a || !b) return NULL;
-    if (!math_is_integer(a) || b->op != MATH_NUMBER || b->numerator_size <= 0) return math_mul(arena, a, b);
+    if (!strata_math_is_integer(a) || b->op != MATH_NUMBER || b->numerator_size <= 0)
+        return strata_math_mul(arena, a, b);
     mpq_t whole, part;
     mpq_inits(whole, part, NULL);
-    math_rational(whole, a);
-    math_rational(part, b);
+    strata_math_rational(whole, a);
+    strata_math_rational(part, b);
     if (mpq_sgn(whole) < 0)
         mpq_sub(whole, whole, part);
     else
         mpq_add(whole, whole, part);
-    struct math_node *node = math_make_rational(arena, whole);
+    struct math_node *node = strata_math_make_rational(arena, whole);
     mpq_clears(whole, part, NULL);
     return node;
 }
@@ -182,15 +186,15 @@ static bool same_name(struct strata_span a, struct strata_span b) {
     return a.length == b.length && (!a.length || !memcmp(a.data, b.data, a.length));
 }
 
-bool math_same(const struct math_node *a, const struct math_node *b) {
+bool strata_math_same(const struct math_node *a, const struct math_node *b) {
     if (a == b) return true;
     if (a->op != b->op || a->count != b->count || a->relation != b->relation || a->open != b->open ||
         a->sign != b->sign || a->rows != b->rows || a->not_real != b->not_real || !same_name(a->name, b->name)) {
         return false;
     }
-    if (math_is_number(a) && !same_number(a, b)) return false;
+    if (strata_math_is_number(a) && !same_number(a, b)) return false;
     for (uint32_t i = 0; i < a->count; i++) {
-        if (!math_same(a->kids[i], b->kids[i])) return false;
+        if (!strata_math_same(a->kids[i], b->kids[i])) return false;
     }
     return true;
 }
@@ -210,7 +214,7 @@ static size_t print_plain(char *out, size_t room, const struct math_node *node) 
         return 0;
     mpq_t value;
     mpq_init(value);
-    math_rational(value, node);
+    strata_math_rational(value, node);
     size_t length = 0;
     if (mpz_sizeinbase(mpq_numref(value), 10) + mpz_sizeinbase(mpq_denref(value), 10) + 3 < room) {
         mpq_get_str(out, 10, value);
@@ -220,42 +224,42 @@ static size_t print_plain(char *out, size_t room, const struct math_node *node) 
     return length;
 }
 
-bool math_same_text(const struct math_node *a, const struct math_node *b) {
+bool strata_math_same_text(const struct math_node *a, const struct math_node *b) {
     char left[400], right[400];
     size_t n = print_plain(left, sizeof left, a), m = print_plain(right, sizeof right, b);
     return n && n == m && !memcmp(left, right, n);
 }
 
-bool math_only_symbols(const struct math_node *node) {
+bool strata_math_only_symbols(const struct math_node *node) {
     if (node->op == MATH_SYMBOL) return true;
     /* 1/x stands for x's reciprocal: the exponent -1 is no number of its own */
-    if (node->op == MATH_POW && node->kids[1]->op == MATH_NUMBER && math_is_integer(node->kids[1]) &&
+    if (node->op == MATH_POW && node->kids[1]->op == MATH_NUMBER && strata_math_is_integer(node->kids[1]) &&
         node->kids[1]->numerator_size == -1 && node->kids[1]->numerator[0] == 1) {
         const struct math_node *base = node->kids[0];
         if (base->op == MATH_SYMBOL) return true;
         for (uint32_t i = 0; i < base->count; i++) {
-            if (!math_only_symbols(base->kids[i])) return false;
+            if (!strata_math_only_symbols(base->kids[i])) return false;
         }
         return base->count > 0;
     }
     for (uint32_t i = 0; i < node->count; i++) {
-        if (!math_only_symbols(node->kids[i])) return false;
+        if (!strata_math_only_symbols(node->kids[i])) return false;
     }
     return node->count > 0;
 }
 
-bool math_has_symbol(const struct math_node *node) {
+bool strata_math_has_symbol(const struct math_node *node) {
     if (node->op == MATH_SYMBOL || node->op == MATH_CALL) return true;
     for (uint32_t i = 0; i < node->count; i++) {
-        if (math_has_symbol(node->kids[i])) return true;
+        if (strata_math_has_symbol(node->kids[i])) return true;
     }
     return false;
 }
 
-bool math_has_float(const struct math_node *node) {
+bool strata_math_has_float(const struct math_node *node) {
     if (node->op == MATH_FLOAT) return true;
     for (uint32_t i = 0; i < node->count; i++) {
-        if (math_has_float(node->kids[i])) return true;
+        if (strata_math_has_float(node->kids[i])) return true;
     }
     return false;
 }

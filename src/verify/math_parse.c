@@ -48,35 +48,35 @@ static struct math_node *grouped_number(struct strata_arena *arena, struct strat
         else if (zero)
             plain[length++] = '.';
     }
-    struct math_node *node = plain ? math_make_decimal(arena, (struct strata_span){plain, length}) : NULL;
-    return minus ? math_negate(arena, node) : node;
+    struct math_node *node = plain ? strata_math_make_decimal(arena, (struct strata_span){plain, length}) : NULL;
+    return minus ? strata_math_negate(arena, node) : node;
 }
 
-struct math_node *math_parse(struct strata_arena *arena, struct strata_span text, enum math_dialect dialect) {
+struct math_node *strata_math_parse(struct strata_arena *arena, struct strata_span text, enum math_dialect dialect) {
     struct math_node *number = grouped_number(arena, text);
     if (number) return number;
     struct math_parser p = {.arena = arena, .strict = dialect == MATH_STRICT};
-    p.tokens = math_lex(&p.count, arena, text, dialect);
+    p.tokens = strata_math_lex(&p.count, arena, text, dialect);
     if (!p.tokens || !p.count) return NULL;
     p.not_real = !p.strict && looks_complex(text);
     for (int k = 0; k < 2; k++) {
         p.memo[k] = strata_arena_take(arena, (p.count + 1) * sizeof *p.memo[k]);
         if (!p.memo[k]) return NULL;
     }
-    struct math_node *node = math_parse_top(&p);
+    struct math_node *node = strata_math_parse_top(&p);
     return arena->failed ? NULL : node;
 }
 
-struct math_node *math_parse_expression(struct math_parser *p) {
+struct math_node *strata_math_parse_expression(struct math_parser *p) {
     if (p->depth >= MATH_MAX_DEPTH) return NULL;
     p->depth++;
-    struct math_node *sum = math_parse_product(p, true);
+    struct math_node *sum = strata_math_parse_product(p, true);
     while (sum && (math_peek(p) == TOKEN_ADD || math_peek(p) == TOKEN_SUB)) {
         bool minus = math_peek(p) == TOKEN_SUB;
         p->at++;
-        struct math_node *term = math_parse_product(p, true);
-        if (term && minus) term = math_negate(p->arena, term);
-        sum = term ? math_add(p->arena, sum, term) : NULL;
+        struct math_node *term = strata_math_parse_product(p, true);
+        if (term && minus) term = strata_math_negate(p->arena, term);
+        sum = term ? strata_math_add(p->arena, sum, term) : NULL;
     }
     p->depth--;
     return sum;
@@ -84,14 +84,14 @@ struct math_node *math_parse_expression(struct math_parser *p) {
 
 /* An angle in degrees counts as such only inside a function (strict mode). */
 static struct math_node *postfix(struct math_parser *p, bool functions) {
-    struct math_node *base = math_parse_primary(p, functions);
+    struct math_node *base = strata_math_parse_primary(p, functions);
     while (base && math_peek(p) == TOKEN_CARET) {
-        struct math_node *exponent = math_parse_exponent(p);
-        base = math_make2(p->arena, MATH_POW, base, exponent);
+        struct math_node *exponent = strata_math_parse_exponent(p);
+        base = strata_math_make2(p->arena, MATH_POW, base, exponent);
     }
     for (; base; p->at++) {
         if (math_peek(p) == TOKEN_BANG) {
-            base = math_make1(p->arena, MATH_FACTORIAL, base);
+            base = strata_math_make1(p->arena, MATH_FACTORIAL, base);
         } else if (math_peek(p) == TOKEN_DEGREE) {
             if (p->strict) {
                 base = strata_arena_copy(p->arena, base, sizeof *base);
@@ -125,18 +125,18 @@ static struct math_node *unary(struct math_parser *p, bool functions) {
             break;
         }
         if (count == sizeof parts / sizeof *parts) { /* fold the left part: a long product has no mixed number */
-            parts[0] = math_mul(p->arena, parts[0], parts[1]);
+            parts[0] = strata_math_mul(p->arena, parts[0], parts[1]);
             for (size_t i = 1; i + 1 < count; i++) parts[i] = parts[i + 1];
             count--;
         }
         parts[count++] = part;
     }
     struct math_node *product = parts[count - 1];
-    while (count-- > 1) product = math_beside(p->arena, parts[count - 1], product);
-    return minus ? math_negate(p->arena, product) : product;
+    while (count-- > 1) product = strata_math_beside(p->arena, parts[count - 1], product);
+    return minus ? strata_math_negate(p->arena, product) : product;
 }
 
-struct math_node *math_parse_product(struct math_parser *p, bool functions) {
+struct math_node *strata_math_parse_product(struct math_parser *p, bool functions) {
     struct math_node *product = unary(p, functions);
     while (product) {
         enum math_token_kind kind = math_peek(p);
@@ -144,13 +144,13 @@ struct math_node *math_parse_product(struct math_parser *p, bool functions) {
         p->at++;
         struct math_node *factor = unary(p, functions);
         if (kind == TOKEN_MUL)
-            product = math_mul(p->arena, product, factor);
+            product = strata_math_mul(p->arena, product, factor);
         else if (kind == TOKEN_MOD)
-            product = math_make2(p->arena, MATH_MOD, product, factor);
+            product = strata_math_make2(p->arena, MATH_MOD, product, factor);
         else if (kind == TOKEN_COLON && p->strict)
-            product = math_make2(p->arena, MATH_RATIO, product, factor);
+            product = strata_math_make2(p->arena, MATH_RATIO, product, factor);
         else
-            product = math_div(p->arena, product, factor);
+            product = strata_math_div(p->arena, product, factor);
     }
     return product;
 }
@@ -177,20 +177,20 @@ static struct math_node *group(struct math_parser *p) {
     for (size_t k = 0; k < sizeof groups / sizeof *groups; k++) {
         if (math_peek(p) != groups[k].open) continue;
         p->at++;
-        struct math_node *inner = math_parse_expression(p);
+        struct math_node *inner = strata_math_parse_expression(p);
         if (inner && groups[k].open == TOKEN_LBRACE && math_peek(p) == TOKEN_CHOOSE) { /* {n \choose k} */
             p->at++;
-            inner = math_make2(p->arena, MATH_BINOMIAL, inner, math_parse_expression(p));
+            inner = strata_math_make2(p->arena, MATH_BINOMIAL, inner, strata_math_parse_expression(p));
         }
         if (!inner || !math_take(p, groups[k].close)) return NULL;
-        return groups[k].op == MATH_NUMBER ? inner : math_make1(p->arena, groups[k].op, inner);
+        return groups[k].op == MATH_NUMBER ? inner : strata_math_make1(p->arena, groups[k].op, inner);
     }
     return NULL;
 }
 
 static struct math_node *braced(struct math_parser *p) {
     if (!math_take(p, TOKEN_LBRACE)) return NULL;
-    struct math_node *inner = math_parse_expression(p);
+    struct math_node *inner = strata_math_parse_expression(p);
     return inner && math_take(p, TOKEN_RBRACE) ? inner : NULL;
 }
 
@@ -204,7 +204,7 @@ static struct math_node *matrix(struct math_parser *p) {
         uint32_t in_row = 0;
         do {
             if (count == sizeof cells / sizeof *cells) return NULL;
-            cells[count] = math_parse_expression(p);
+            cells[count] = strata_math_parse_expression(p);
             if (!cells[count]) return NULL;
             count++;
             in_row++;
@@ -215,11 +215,11 @@ static struct math_node *matrix(struct math_parser *p) {
         if (!math_take(p, TOKEN_ROW)) return NULL;
         if (math_take(p, det ? TOKEN_DET_END : TOKEN_MATRIX_END)) break;
     }
-    struct math_node *node = math_make(p->arena, MATH_MATRIX, count);
+    struct math_node *node = strata_math_make(p->arena, MATH_MATRIX, count);
     if (!node) return NULL;
     for (uint32_t i = 0; i < count; i++) node->kids[i] = cells[i];
     node->rows = rows;
-    return det ? math_make1(p->arena, MATH_DET, node) : node;
+    return det ? strata_math_make1(p->arena, MATH_DET, node) : node;
 }
 
 static struct math_node *primary(struct math_parser *p, bool functions) {
@@ -233,11 +233,11 @@ static struct math_node *primary(struct math_parser *p, bool functions) {
     case TOKEN_FRAC:
         p->at++;
         a = braced(p);
-        return a ? math_div(p->arena, a, braced(p)) : NULL;
+        return a ? strata_math_div(p->arena, a, braced(p)) : NULL;
     case TOKEN_BINOM:
         p->at++;
         a = braced(p);
-        return a ? math_make2(p->arena, MATH_BINOMIAL, a, braced(p)) : NULL;
+        return a ? strata_math_make2(p->arena, MATH_BINOMIAL, a, braced(p)) : NULL;
     case TOKEN_MATRIX_BEGIN:
     case TOKEN_DET_BEGIN:
         return matrix(p);
@@ -247,13 +247,13 @@ static struct math_node *primary(struct math_parser *p, bool functions) {
     node = group(p);
     if (node) return node;
     p->at = start;
-    if (functions) node = math_parse_function(p);
+    if (functions) node = strata_math_parse_function(p);
     if (node) return node;
     p->at = start;
-    return math_parse_atom(p);
+    return strata_math_parse_atom(p);
 }
 
-struct math_node *math_parse_primary(struct math_parser *p, bool functions) {
+struct math_node *strata_math_parse_primary(struct math_parser *p, bool functions) {
     struct math_memo *memo = &p->memo[functions][p->at];
     if (!memo->known) {
         struct math_node *node = primary(p, functions);
@@ -264,13 +264,13 @@ struct math_node *math_parse_primary(struct math_parser *p, bool functions) {
     return memo->node;
 }
 
-struct math_node *math_parse_exponent(struct math_parser *p) {
+struct math_node *strata_math_parse_exponent(struct math_parser *p) {
     if (!math_take(p, TOKEN_CARET)) return NULL;
     if (math_peek(p) == TOKEN_LBRACE) return braced(p);
     if (p->strict && (math_peek(p) == TOKEN_SUB || math_peek(p) == TOKEN_OPEN)) { /* x^-1, x^(1/2) */
         bool minus = math_take(p, TOKEN_SUB);
-        struct math_node *inner = math_parse_primary(p, false);
-        return minus ? math_negate(p->arena, inner) : inner;
+        struct math_node *inner = strata_math_parse_primary(p, false);
+        return minus ? strata_math_negate(p->arena, inner) : inner;
     }
-    return math_parse_atom(p);
+    return strata_math_parse_atom(p);
 }

@@ -57,12 +57,12 @@ static bool subscript(struct math_parser *p, uint32_t *from, uint32_t *to) {
     if (math_take(p, TOKEN_LBRACE)) {
         *from = p->at;
         do {
-            if (!math_parse_expression(p)) return false;
+            if (!strata_math_parse_expression(p)) return false;
         } while (math_take(p, TOKEN_COMMA));
         *to = p->at;
         return math_take(p, TOKEN_RBRACE);
     }
-    bool found = math_parse_atom(p) != NULL;
+    bool found = strata_math_parse_atom(p) != NULL;
     *to = p->at;
     return found;
 }
@@ -92,17 +92,17 @@ static struct math_node *make_symbol(struct math_parser *p, const struct math_to
         if (braces) out[length++] = '}';
         name = (struct strata_span){out, length};
     } else {
-        name = math_greek_name(name);
+        name = strata_math_greek_name(name);
     }
     name = lower_case(p, name);
-    if (strata_span_is(name, "pi")) return math_make(p->arena, MATH_PI, 0);
+    if (strata_span_is(name, "pi")) return strata_math_make(p->arena, MATH_PI, 0);
     if (p->strict && strata_span_is(name, "i") && token->kind == TOKEN_LETTER && token->text.data[0] == 'i') {
-        return math_make(p->arena, MATH_I, 0);
+        return strata_math_make(p->arena, MATH_I, 0);
     }
-    return math_make_symbol(p->arena, name, p->not_real);
+    return strata_math_make_symbol(p->arena, name, p->not_real);
 }
 
-struct math_node *math_parse_symbol(struct math_parser *p, bool power) {
+struct math_node *strata_math_parse_symbol(struct math_parser *p, bool power) {
     const struct math_token *token = &p->tokens[p->at];
     uint32_t from = 0, to = 0;
     if (!is_symbol_token(token->kind)) return NULL;
@@ -117,19 +117,20 @@ struct math_node *math_parse_symbol(struct math_parser *p, bool power) {
                 break;
             }
         } else if (power && math_peek(p) == TOKEN_CARET && !exponent) {
-            exponent = math_parse_exponent(p);
+            exponent = strata_math_parse_exponent(p);
             if (!exponent) {
                 p->at = start;
                 break;
             }
         }
     }
-    if (!p->strict && token->kind == TOKEN_LETTER && token->text.data[0] == 'I') return math_make(p->arena, MATH_I, 0);
+    if (!p->strict && token->kind == TOKEN_LETTER && token->text.data[0] == 'I')
+        return strata_math_make(p->arena, MATH_I, 0);
     struct math_node *symbol = make_symbol(p, token, from, to);
-    return exponent ? math_make2(p->arena, MATH_POW, symbol, exponent) : symbol;
+    return exponent ? strata_math_make2(p->arena, MATH_POW, symbol, exponent) : symbol;
 }
 
-struct math_node *math_parse_atom(struct math_parser *p) {
+struct math_node *strata_math_parse_atom(struct math_parser *p) {
     const struct math_token *token = &p->tokens[p->at];
     struct strata_span text = token->text;
     struct math_node *node;
@@ -139,10 +140,10 @@ struct math_node *math_parse_atom(struct math_parser *p) {
     case TOKEN_GREEK:
     case TOKEN_OTHER_SYMBOL:
     case TOKEN_ACCENT:
-        return math_parse_symbol(p, true);
+        return strata_math_parse_symbol(p, true);
     case TOKEN_INFINITY:
         p->at++;
-        node = math_make(p->arena, MATH_INFINITY, 0);
+        node = strata_math_make(p->arena, MATH_INFINITY, 0);
         if (node) node->sign = 1;
         return node;
     case TOKEN_NUMBER:
@@ -151,7 +152,7 @@ struct math_node *math_parse_atom(struct math_parser *p) {
             uint32_t back = p->at;
             if (!subscript(p, &from, &to)) p->at = back;
         }
-        return math_make_decimal(p->arena, text);
+        return strata_math_make_decimal(p->arena, text);
     case TOKEN_E_NOTATION: {
         p->at++;
         char *plain = strata_arena_copy(p->arena, text.data, text.length);
@@ -164,15 +165,15 @@ struct math_node *math_parse_atom(struct math_parser *p) {
                 plain[length++] = text.data[i];
             }
         }
-        return plain ? math_make_decimal(p->arena, (struct strata_span){plain, length}) : NULL;
+        return plain ? strata_math_make_decimal(p->arena, (struct strata_span){plain, length}) : NULL;
     }
     case TOKEN_CAPITAL_E:
         p->at++;
-        return math_make_symbol(p->arena, strata_span_of("e"), p->not_real);
+        return strata_math_make_symbol(p->arena, strata_span_of("e"), p->not_real);
     case TOKEN_EXP_E: /* in strict mode e is an atom like any other */
         if (!p->strict) return NULL;
         p->at++;
-        return math_make(p->arena, MATH_E, 0);
+        return strata_math_make(p->arena, MATH_E, 0);
     case TOKEN_DIFFERENTIAL: {
         struct strata_span variable = strata_span_trim(strata_span_sub(text, 1, text.length));
         p->at++;
@@ -181,13 +182,13 @@ struct math_node *math_parse_atom(struct math_parser *p) {
         if (!name) return NULL;
         name[0] = 'd';
         memcpy(name + 1, variable.data, variable.length);
-        return math_make_symbol(p->arena, (struct strata_span){name, variable.length + 1}, p->not_real);
+        return strata_math_make_symbol(p->arena, (struct strata_span){name, variable.length + 1}, p->not_real);
     }
     case TOKEN_PERCENT_NUMBER: {
         size_t length = text.length;
         while (length && !strata_is_digit(text.data[length - 1])) length--;
         p->at++;
-        return math_percent(p->arena, math_make_decimal(p->arena, strata_span_sub(text, 0, length)));
+        return strata_math_percent(p->arena, strata_math_make_decimal(p->arena, strata_span_sub(text, 0, length)));
     }
     default:
         return NULL;

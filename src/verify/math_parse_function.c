@@ -14,18 +14,18 @@ static bool is_argument_list(struct math_parser *p, enum math_token_kind open, e
         if (depth <= 0) break;
     }
     p->at++;
-    bool atom = math_peek(p) != open && math_parse_atom(p) && math_peek(p) == close;
+    bool atom = math_peek(p) != open && strata_math_parse_atom(p) && math_peek(p) == close;
     p->at = back;
     return atom;
 }
 
 /* f(x, y): a name and its arguments. */
 static struct math_node *call(struct math_parser *p) {
-    struct math_node *name = math_parse_symbol(p, false), *power = NULL, *arguments[16];
+    struct math_node *name = strata_math_parse_symbol(p, false), *power = NULL, *arguments[16];
     uint32_t count = 0;
     if (!name || (name->op != MATH_SYMBOL && name->op != MATH_PI)) return NULL;
-    if (name->op == MATH_PI) name = math_make_symbol(p->arena, strata_span_of("pi"), false);
-    if (math_peek(p) == TOKEN_CARET && !(power = math_parse_exponent(p))) return NULL;
+    if (name->op == MATH_PI) name = strata_math_make_symbol(p->arena, strata_span_of("pi"), false);
+    if (math_peek(p) == TOKEN_CARET && !(power = strata_math_parse_exponent(p))) return NULL;
     enum math_token_kind open = math_peek(p), close = open == TOKEN_OPEN ? TOKEN_CLOSE : TOKEN_RBRACKET;
     if (!name || (open != TOKEN_OPEN && open != TOKEN_LBRACKET) || !is_argument_list(p, open, close)) return NULL;
     if (p->strict && (open == TOKEN_LBRACKET || strata_is_digit(p->tokens[p->at + 1].text.data[0]))) {
@@ -35,31 +35,32 @@ static struct math_node *call(struct math_parser *p) {
     do {
         if (math_peek(p) == close) break; /* a comma may close the list */
         if (count == sizeof arguments / sizeof *arguments) return NULL;
-        arguments[count] = math_parse_expression(p);
+        arguments[count] = strata_math_parse_expression(p);
         if (!arguments[count++]) return NULL;
     } while (math_take(p, TOKEN_COMMA));
     if (!math_take(p, close) || !count) return NULL;
-    struct math_node *node = math_make(p->arena, MATH_CALL, count);
+    struct math_node *node = strata_math_make(p->arena, MATH_CALL, count);
     if (!node) return NULL;
     node->name = name->name;
     for (uint32_t i = 0; i < count; i++) node->kids[i] = arguments[i];
-    return power ? math_make2(p->arena, MATH_POW, node, power) : node;
+    return power ? strata_math_make2(p->arena, MATH_POW, node, power) : node;
 }
 
 static struct math_node *braced(struct math_parser *p) {
     if (!math_take(p, TOKEN_LBRACE)) return NULL;
-    struct math_node *inner = math_parse_expression(p);
+    struct math_node *inner = strata_math_parse_expression(p);
     return inner && math_take(p, TOKEN_RBRACE) ? inner : NULL;
 }
 
 /* _atom or _{expr} as a value: a logarithm's base. */
 static struct math_node *subscript_value(struct math_parser *p) {
     p->at++;
-    return math_peek(p) == TOKEN_LBRACE ? braced(p) : math_parse_atom(p);
+    return math_peek(p) == TOKEN_LBRACE ? braced(p) : strata_math_parse_atom(p);
 }
 
 static bool is_minus_one(const struct math_node *node) {
-    return node->op == MATH_NUMBER && math_is_integer(node) && node->numerator_size == -1 && node->numerator[0] == 1;
+    return node->op == MATH_NUMBER && strata_math_is_integer(node) && node->numerator_size == -1 &&
+           node->numerator[0] == 1;
 }
 
 static enum math_op inverse(enum math_op op) {
@@ -71,8 +72,9 @@ static enum math_op inverse(enum math_op op) {
 /* Degrees become radians where a function takes them. */
 static struct math_node *to_radians(struct math_parser *p, struct math_node *argument) {
     if (!argument || !argument->degrees) return argument;
-    struct math_node *degree = math_div(p->arena, math_make(p->arena, MATH_PI, 0), math_make_integer(p->arena, 180));
-    return math_mul(p->arena, argument, degree);
+    struct math_node *degree =
+        strata_math_div(p->arena, strata_math_make(p->arena, MATH_PI, 0), strata_math_make_integer(p->arena, 180));
+    return strata_math_mul(p->arena, argument, degree);
 }
 
 static struct math_node *named(struct math_parser *p) {
@@ -83,14 +85,14 @@ static struct math_node *named(struct math_parser *p) {
         if (math_peek(p) == TOKEN_UNDERSCORE && !base) {
             if (!(base = subscript_value(p))) return NULL;
         } else if (math_peek(p) == TOKEN_CARET && !power) {
-            if (!(power = math_parse_exponent(p))) return NULL;
+            if (!(power = strata_math_parse_exponent(p))) return NULL;
         }
     }
     if (math_take(p, TOKEN_OPEN)) {
-        argument = math_parse_expression(p);
+        argument = strata_math_parse_expression(p);
         if (!argument || !math_take(p, TOKEN_CLOSE)) return NULL;
     } else {
-        argument = math_parse_product(p, false);
+        argument = strata_math_parse_product(p, false);
     }
     if (!argument) return NULL;
     if (op >= MATH_SIN && op <= MATH_COT) argument = to_radians(p, argument);
@@ -101,12 +103,12 @@ static struct math_node *named(struct math_parser *p) {
     struct math_node *node;
     if (op == MATH_LOG) {
         bool natural = strata_span_is(token->text, "\\ln");
-        if (!base) base = natural ? math_make(p->arena, MATH_E, 0) : math_make_integer(p->arena, 10);
-        node = math_make2(p->arena, MATH_LOG, argument, base);
+        if (!base) base = natural ? strata_math_make(p->arena, MATH_E, 0) : strata_math_make_integer(p->arena, 10);
+        node = strata_math_make2(p->arena, MATH_LOG, argument, base);
     } else {
-        node = math_make1(p->arena, op, argument);
+        node = strata_math_make1(p->arena, op, argument);
     }
-    return power ? math_make2(p->arena, MATH_POW, node, power) : node;
+    return power ? strata_math_make2(p->arena, MATH_POW, node, power) : node;
 }
 
 /* (a, b, ...) as the arguments of op. */
@@ -118,10 +120,10 @@ static struct math_node *argument_list(struct math_parser *p, enum math_op op) {
     p->at++;
     do {
         if (count == sizeof arguments / sizeof *arguments) return NULL;
-        arguments[count] = math_parse_expression(p);
+        arguments[count] = strata_math_parse_expression(p);
         if (!arguments[count++]) return NULL;
     } while (math_take(p, TOKEN_COMMA));
-    struct math_node *node = math_take(p, close) ? math_make(p->arena, op, count) : NULL;
+    struct math_node *node = math_take(p, close) ? strata_math_make(p->arena, op, count) : NULL;
     for (uint32_t i = 0; node && i < count; i++) node->kids[i] = arguments[i];
     return node;
 }
@@ -154,16 +156,17 @@ static struct math_node *root(struct math_parser *p) {
     struct math_node *index = NULL, *base;
     p->at++;
     if (math_take(p, TOKEN_LBRACKET)) {
-        index = math_parse_expression(p);
+        index = strata_math_parse_expression(p);
         if (!index || !math_take(p, TOKEN_RBRACKET)) return NULL;
     }
     if (math_peek(p) == TOKEN_LBRACE || !p->strict)
         base = braced(p);
     else
-        base = math_parse_primary(p, true); /* sqrt(2), sqrt 2 */
+        base = strata_math_parse_primary(p, true); /* sqrt(2), sqrt 2 */
     if (!base) return NULL;
-    if (!index) index = math_make_integer(p->arena, 2);
-    return math_make2(p->arena, MATH_POW, base, math_div(p->arena, math_make_integer(p->arena, 1), index));
+    if (!index) index = strata_math_make_integer(p->arena, 2);
+    return strata_math_make2(p->arena, MATH_POW, base,
+                             strata_math_div(p->arena, strata_math_make_integer(p->arena, 1), index));
 }
 
 /* \sum_{k=1}^{n} body and \prod. */
@@ -173,15 +176,15 @@ static struct math_node *sum(struct math_parser *p) {
     p->at++;
     for (int turn = 0; turn < 2; turn++) {
         if (!variable && math_take(p, TOKEN_UNDERSCORE)) {
-            if (!math_take(p, TOKEN_LBRACE) || !(variable = math_parse_expression(p))) return NULL;
+            if (!math_take(p, TOKEN_LBRACE) || !(variable = strata_math_parse_expression(p))) return NULL;
             if (!math_take(p, TOKEN_ASSIGN) && !math_take(p, TOKEN_EQUAL)) return NULL;
-            if (!(from = math_parse_expression(p)) || !math_take(p, TOKEN_RBRACE)) return NULL;
+            if (!(from = strata_math_parse_expression(p)) || !math_take(p, TOKEN_RBRACE)) return NULL;
         } else if (!to && math_peek(p) == TOKEN_CARET) {
-            if (!(to = math_parse_exponent(p))) return NULL;
+            if (!(to = strata_math_parse_exponent(p))) return NULL;
         }
     }
-    struct math_node *body = variable && to ? math_parse_product(p, true) : NULL;
-    struct math_node *node = body && variable->op == MATH_SYMBOL ? math_make(p->arena, op, 4) : NULL;
+    struct math_node *body = variable && to ? strata_math_parse_product(p, true) : NULL;
+    struct math_node *node = body && variable->op == MATH_SYMBOL ? strata_math_make(p->arena, op, 4) : NULL;
     if (!node) return NULL;
     node->kids[0] = body;
     node->kids[1] = variable;
@@ -201,10 +204,10 @@ static struct math_node *take_differential(struct math_parser *p, struct math_no
     bool is_variable = body->op == MATH_SYMBOL && body->name.length > 1 && body->name.data[0] == 'd';
     if (is_variable && !variable->length) {
         *variable = strata_span_sub(body->name, 1, body->name.length);
-        return math_make_integer(p->arena, 1);
+        return strata_math_make_integer(p->arena, 1);
     }
     if (body->op != MATH_MUL && body->op != MATH_ADD) return body;
-    struct math_node *copy = math_make(p->arena, body->op, body->count);
+    struct math_node *copy = strata_math_make(p->arena, body->op, body->count);
     for (uint32_t i = 0; copy && i < body->count; i++) copy->kids[i] = take_differential(p, body->kids[i], variable);
     return copy;
 }
@@ -216,23 +219,23 @@ static struct math_node *integral(struct math_parser *p) {
         if (!lower && math_peek(p) == TOKEN_UNDERSCORE) {
             if (!(lower = subscript_value(p))) return NULL;
         } else if (!upper && math_peek(p) == TOKEN_CARET) {
-            if (!(upper = math_parse_exponent(p))) return NULL;
+            if (!(upper = strata_math_parse_exponent(p))) return NULL;
         }
     }
     struct strata_span variable = {0};
     if (math_peek(p) == TOKEN_DIFFERENTIAL) { /* \int dx */
         variable = differential_name(p->tokens[p->at++].text);
-        body = math_make_integer(p->arena, 1);
+        body = strata_math_make_integer(p->arena, 1);
     } else {
-        body = math_parse_expression(p);
+        body = strata_math_parse_expression(p);
         if (body) body = take_differential(p, body, &variable);
     }
     if (!body) return NULL;
     if (!variable.length) variable = strata_span_of("x");
-    struct math_node *node = math_make(p->arena, MATH_INTEGRAL, lower && upper ? 4 : 2);
+    struct math_node *node = strata_math_make(p->arena, MATH_INTEGRAL, lower && upper ? 4 : 2);
     if (!node) return NULL;
     node->kids[0] = body;
-    node->kids[1] = math_make_symbol(p->arena, variable, p->not_real);
+    node->kids[1] = strata_math_make_symbol(p->arena, variable, p->not_real);
     if (lower && upper) {
         node->kids[2] = lower;
         node->kids[3] = upper;
@@ -244,9 +247,9 @@ static struct math_node *integral(struct math_parser *p) {
 static struct math_node *limit(struct math_parser *p) {
     p->at++;
     if (!math_take(p, TOKEN_UNDERSCORE) || !math_take(p, TOKEN_LBRACE)) return NULL;
-    struct math_node *variable = math_parse_symbol(p, false);
+    struct math_node *variable = strata_math_parse_symbol(p, false);
     if (!variable || !math_take(p, TOKEN_TO)) return NULL;
-    struct math_node *point = math_parse_expression(p);
+    struct math_node *point = strata_math_parse_expression(p);
     if (point && math_take(p, TOKEN_CARET)) { /* a side: ^{+} */
         if (!math_take(p, TOKEN_LBRACE) || !(math_take(p, TOKEN_ADD) || math_take(p, TOKEN_SUB)) ||
             !math_take(p, TOKEN_RBRACE)) {
@@ -254,7 +257,8 @@ static struct math_node *limit(struct math_parser *p) {
         }
     }
     if (!point || !math_take(p, TOKEN_RBRACE)) return NULL;
-    struct math_node *body = math_parse_product(p, true), *node = body ? math_make(p->arena, MATH_LIMIT, 3) : NULL;
+    struct math_node *body = strata_math_parse_product(p, true),
+                     *node = body ? strata_math_make(p->arena, MATH_LIMIT, 3) : NULL;
     if (!node) return NULL;
     node->kids[0] = body;
     node->kids[1] = variable;
@@ -262,7 +266,7 @@ static struct math_node *limit(struct math_parser *p) {
     return node;
 }
 
-struct math_node *math_parse_function(struct math_parser *p) {
+struct math_node *strata_math_parse_function(struct math_parser *p) {
     struct math_node *exponent;
     switch (math_peek(p)) {
     case TOKEN_FUNCTION:
@@ -282,14 +286,14 @@ struct math_node *math_parse_function(struct math_parser *p) {
         return limit(p);
     case TOKEN_EXP_E:
         p->at++;
-        if (math_peek(p) != TOKEN_CARET) return math_make(p->arena, MATH_E, 0);
-        exponent = math_parse_exponent(p);
+        if (math_peek(p) != TOKEN_CARET) return strata_math_make(p->arena, MATH_E, 0);
+        exponent = strata_math_parse_exponent(p);
         if (!exponent) return NULL;
-        if (math_is_integer(exponent) && exponent->numerator_size == 1 && exponent->numerator[0] == 1) {
-            return math_make(p->arena, MATH_E, 0);
+        if (strata_math_is_integer(exponent) && exponent->numerator_size == 1 && exponent->numerator[0] == 1) {
+            return strata_math_make(p->arena, MATH_E, 0);
         }
         if (exponent->op == MATH_LOG && exponent->kids[1]->op == MATH_E) return exponent->kids[0];
-        return math_make1(p->arena, MATH_EXP, exponent);
+        return strata_math_make1(p->arena, MATH_EXP, exponent);
     case TOKEN_LETTER:
     case TOKEN_GREEK:
     case TOKEN_OTHER_SYMBOL:

@@ -35,7 +35,7 @@ static int relation_of(enum math_token_kind kind) {
 
 static struct math_node *make_relation(struct math_parser *p, int which, struct math_node *left,
                                        struct math_node *right) {
-    struct math_node *node = math_make2(p->arena, MATH_RELATION, left, right);
+    struct math_node *node = strata_math_make2(p->arena, MATH_RELATION, left, right);
     if (node) node->relation = (enum math_relation)which;
     return node;
 }
@@ -45,7 +45,7 @@ static struct math_node *chain(struct math_parser *p, struct math_node *left, in
     if (!left || !right) return NULL;
     if (left->op != MATH_RELATION && left->op != MATH_CHAIN) return make_relation(p, which, left, right);
     uint32_t count = left->op == MATH_CHAIN ? left->count : 1;
-    struct math_node *node = math_make(p->arena, MATH_CHAIN, count + 1);
+    struct math_node *node = strata_math_make(p->arena, MATH_CHAIN, count + 1);
     if (!node) return NULL;
     for (uint32_t i = 0; i < count; i++) node->kids[i] = left->op == MATH_CHAIN ? left->kids[i] : left;
     node->kids[count] = make_relation(p, which, node->kids[count - 1]->kids[1], right);
@@ -53,16 +53,16 @@ static struct math_node *chain(struct math_parser *p, struct math_node *left, in
 }
 
 static struct math_node *relation(struct math_parser *p) {
-    struct math_node *left = math_parse_expression(p);
+    struct math_node *left = strata_math_parse_expression(p);
     while (left) {
         enum math_token_kind kind = math_peek(p);
         int which = relation_of(kind);
         if (which < 0 && kind != TOKEN_APPROX) break;
         p->at++;
-        struct math_node *right = math_parse_expression(p);
+        struct math_node *right = strata_math_parse_expression(p);
         if (!right) return NULL;
         if (kind == TOKEN_APPROX)
-            left = math_only_symbols(left) ? right : left;
+            left = strata_math_only_symbols(left) ? right : left;
         else
             left = chain(p, left, which, right);
     }
@@ -97,20 +97,20 @@ static bool element(struct math_parser *p, struct elements *list, bool relations
     uint32_t start = p->at;
     struct math_node *left = NULL, *right;
     bool sign_first = math_peek(p) == TOKEN_PLUS_MINUS;
-    if (!sign_first) left = math_parse_expression(p);
+    if (!sign_first) left = strata_math_parse_expression(p);
     if ((sign_first || left) && math_take(p, TOKEN_PLUS_MINUS)) {
-        right = math_parse_expression(p);
+        right = strata_math_parse_expression(p);
         if (right && at_element_end(p)) {
-            if (!left) return push(list, math_negate(p->arena, right)) && push(list, right);
-            return push(list, math_add(p->arena, left, right)) &&
-                   push(list, math_add(p->arena, left, math_negate(p->arena, right)));
+            if (!left) return push(list, strata_math_negate(p->arena, right)) && push(list, right);
+            return push(list, strata_math_add(p->arena, left, right)) &&
+                   push(list, strata_math_add(p->arena, left, strata_math_negate(p->arena, right)));
         }
     }
     p->at = start;
     left = set_atom(p);
     if (left && at_element_end(p)) return push(list, left);
     p->at = start;
-    left = relations ? relation(p) : math_parse_expression(p);
+    left = relations ? relation(p) : strata_math_parse_expression(p);
     return left && at_element_end(p) && push(list, left);
 }
 
@@ -131,7 +131,7 @@ static bool elements(struct math_parser *p, struct elements *list, bool relation
 
 static struct math_node *container(struct math_parser *p, enum math_op op, struct math_node *const *items,
                                    uint32_t count) {
-    struct math_node *node = math_make(p->arena, op, count);
+    struct math_node *node = strata_math_make(p->arena, op, count);
     for (uint32_t i = 0; node && i < count; i++) node->kids[i] = items[i];
     return node;
 }
@@ -165,17 +165,17 @@ static struct math_node *interval(struct math_parser *p) {
     enum math_token_kind open = math_peek(p);
     if (!is_interval_open(open)) return NULL;
     p->at++;
-    struct math_node *left = math_parse_expression(p);
+    struct math_node *left = strata_math_parse_expression(p);
     if (!left || !math_take(p, TOKEN_COMMA)) return NULL;
-    struct math_node *right = math_parse_expression(p);
+    struct math_node *right = strata_math_parse_expression(p);
     enum math_token_kind close = math_peek(p);
     if (!right || !is_interval_close(close)) return NULL;
     p->at++;
-    struct math_node *node = math_make2(p->arena, MATH_INTERVAL, left, right);
+    struct math_node *node = strata_math_make2(p->arena, MATH_INTERVAL, left, right);
     if (!node) return NULL;
     if (open != TOKEN_LBRACKET && open != TOKEN_LBRACK) node->open |= MATH_OPEN_LEFT;
     if (close != TOKEN_RBRACKET && close != TOKEN_RBRACK) node->open |= MATH_OPEN_RIGHT;
-    return math_settle_interval(p->arena, node);
+    return strata_math_settle_interval(p->arena, node);
 }
 
 static const struct {
@@ -195,16 +195,16 @@ static struct math_node *set_atom(struct math_parser *p) {
     struct math_node *node = interval(p);
     if (node) return node;
     p->at = start;
-    if (math_take(p, TOKEN_EMPTY)) return math_make(p->arena, MATH_EMPTY, 0);
+    if (math_take(p, TOKEN_EMPTY)) return strata_math_make(p->arena, MATH_EMPTY, 0);
     if (math_peek(p) == TOKEN_NUMBERS) {
-        node = math_make(p->arena, MATH_NUMBERS, 0);
+        node = strata_math_make(p->arena, MATH_NUMBERS, 0);
         if (node) node->name = p->tokens[p->at].text;
         p->at++;
         return node;
     }
     if (math_peek(p) == TOKEN_LBRACE && p->tokens[p->at + 1].kind == TOKEN_RBRACE) {
         p->at += 2;
-        return math_make(p->arena, MATH_EMPTY, 0);
+        return strata_math_make(p->arena, MATH_EMPTY, 0);
     }
     bool boxed = math_take(p, TOKEN_BOXED);
     if (boxed && math_peek(p) != TOKEN_LBRACE) return NULL;
@@ -239,28 +239,29 @@ static struct math_node *as_set(struct math_node *node) {
 static struct math_node *intersection(struct math_parser *p) {
     struct math_node *left = set_group(p);
     while (left && math_take(p, TOKEN_INTERSECTION)) {
-        left = math_make2(p->arena, MATH_INTERSECTION, as_set(left), as_set(set_group(p)));
+        left = strata_math_make2(p->arena, MATH_INTERSECTION, as_set(left), as_set(set_group(p)));
     }
     return left;
 }
 static struct math_node *set_union(struct math_parser *p) {
     struct math_node *left = intersection(p);
     while (left && math_take(p, TOKEN_UNION))
-        left = math_make2(p->arena, MATH_UNION, as_set(left), as_set(intersection(p)));
+        left = strata_math_make2(p->arena, MATH_UNION, as_set(left), as_set(intersection(p)));
     return left;
 }
 static struct math_node *difference(struct math_parser *p) {
     struct math_node *left = set_union(p);
-    while (left && math_take(p, TOKEN_SET_MINUS)) left = math_make2(p->arena, MATH_DIFFERENCE, left, set_union(p));
+    while (left && math_take(p, TOKEN_SET_MINUS))
+        left = strata_math_make2(p->arena, MATH_DIFFERENCE, left, set_union(p));
     return left;
 }
 
 /* x, or (x, y). */
 static struct math_node *names(struct math_parser *p) {
-    if (!math_take(p, TOKEN_OPEN)) return math_parse_symbol(p, true);
+    if (!math_take(p, TOKEN_OPEN)) return strata_math_parse_symbol(p, true);
     struct elements list = {.count = 0};
     do {
-        if (!push(&list, math_parse_symbol(p, true))) return NULL;
+        if (!push(&list, strata_math_parse_symbol(p, true))) return NULL;
     } while (math_take(p, TOKEN_COMMA));
     if (!math_take(p, TOKEN_CLOSE)) return NULL;
     return list.count == 1 ? list.items[0] : container(p, MATH_TUPLE, list.items, list.count);
@@ -286,7 +287,7 @@ static struct math_node *set_relation(struct math_parser *p) {
     return left && math_peek(p) == TOKEN_END ? left : NULL;
 }
 
-struct math_node *math_parse_top(struct math_parser *p) {
+struct math_node *strata_math_parse_top(struct math_parser *p) {
     struct elements list;
     struct math_node *node = names_relation(p);
     if (node) return node;

@@ -13,7 +13,7 @@ struct names {
 static void collect(struct names *names, const struct math_node *node) {
     if (node->op == MATH_SYMBOL || node->op == MATH_CALL) {
         for (uint32_t i = 0; i < names->count; i++) {
-            if (math_same(names->items[i], node)) return;
+            if (strata_math_same(names->items[i], node)) return;
         }
         if (names->count == MAX_NAMES)
             names->too_many = true;
@@ -26,7 +26,7 @@ static void collect(struct names *names, const struct math_node *node) {
 
 static struct math_node *at_value(struct math_context *context, const struct math_node *f, const struct math_node *name,
                                   long value) {
-    return math_replace(context->arena, f, name, math_make_integer(context->arena, value));
+    return strata_math_replace(context->arena, f, name, strata_math_make_integer(context->arena, value));
 }
 
 /* f = slope * name + rest, by its values at 0, 1, 2 and -1. */
@@ -36,36 +36,36 @@ static bool linear(struct math_node **slope, struct math_node **rest, struct mat
     struct math_node *zero = at_value(context, f, name, 0), *one = at_value(context, f, name, 1);
     struct math_node *two = at_value(context, f, name, 2), *below = at_value(context, f, name, -1);
     if (!zero || !one || !two || !below) return false;
-    *slope = math_make2(arena, MATH_ADD, one, math_negate(arena, zero));
+    *slope = strata_math_make2(arena, MATH_ADD, one, strata_math_negate(arena, zero));
     *rest = zero;
-    struct math_node *second = math_make2(arena, MATH_ADD, two, math_negate(arena, one));
-    struct math_node *third = math_make2(arena, MATH_ADD, zero, math_negate(arena, below));
-    if (!*slope || !second || !third || !math_equal_values(context, *slope, second) ||
-        !math_equal_values(context, *slope, third)) {
+    struct math_node *second = strata_math_make2(arena, MATH_ADD, two, strata_math_negate(arena, one));
+    struct math_node *third = strata_math_make2(arena, MATH_ADD, zero, strata_math_negate(arena, below));
+    if (!*slope || !second || !third || !strata_math_equal_values(context, *slope, second) ||
+        !strata_math_equal_values(context, *slope, third)) {
         return false;
     }
-    return !math_equal_values(context, *slope, math_make_integer(arena, 0));
+    return !strata_math_equal_values(context, *slope, strata_math_make_integer(arena, 0));
 }
 
 /* -rest/slope */
 static struct math_node *root(struct math_context *context, struct math_node *slope, struct math_node *rest) {
-    return math_div(context->arena, math_negate(context->arena, rest), slope);
+    return strata_math_div(context->arena, strata_math_negate(context->arena, rest), slope);
 }
 
-bool math_same_solution(struct math_context *context, const struct math_node *f, const struct math_node *g) {
+bool strata_math_same_solution(struct math_context *context, const struct math_node *f, const struct math_node *g) {
     struct names names = {.count = 0};
     collect(&names, f);
     collect(&names, g);
     for (uint32_t i = 0; i < names.count && !names.too_many; i++) {
         struct math_node *a, *b, *c, *d;
         if (!linear(&a, &b, context, f, names.items[i]) || !linear(&c, &d, context, g, names.items[i])) continue;
-        return math_equal_values(context, root(context, a, b), root(context, c, d));
+        return strata_math_equal_values(context, root(context, a, b), root(context, c, d));
     }
     return false;
 }
 
 static struct math_node *infinity(struct math_context *context, int sign) {
-    struct math_node *node = math_make(context->arena, MATH_INFINITY, 0);
+    struct math_node *node = strata_math_make(context->arena, MATH_INFINITY, 0);
     if (node) node->sign = sign;
     return node;
 }
@@ -80,31 +80,31 @@ static struct math_node *half_line(struct math_context *context, const struct ma
     struct names side = {.count = 0};
     bool upwards; /* slope * x + rest grows with x */
     collect(&side, right);
-    if (math_same(left, name) && !side.count) { /* x < c: the end as written */
+    if (strata_math_same(left, name) && !side.count) { /* x < c: the end as written */
         edge = (struct math_node *)right;
         upwards = true;
     } else {
-        struct math_node *f =
-            math_make2(arena, MATH_ADD, (struct math_node *)left, math_negate(arena, (struct math_node *)right));
+        struct math_node *f = strata_math_make2(arena, MATH_ADD, (struct math_node *)left,
+                                                strata_math_negate(arena, (struct math_node *)right));
         if (!f || !linear(&slope, &rest, context, f, name)) return NULL;
-        int order = math_order(context, slope, math_make_integer(arena, 0));
+        int order = strata_math_order(context, slope, strata_math_make_integer(arena, 0));
         if (order != 1 && order != -1) return NULL;
         upwards = order > 0;
         side.count = 0;
         collect(&side, left);
-        edge = math_same(right, name) && !side.count ? (struct math_node *)left : root(context, slope, rest);
+        edge = strata_math_same(right, name) && !side.count ? (struct math_node *)left : root(context, slope, rest);
     }
-    if (which == MATH_EQ) return math_make1(arena, MATH_SET, edge);
+    if (which == MATH_EQ) return strata_math_make1(arena, MATH_SET, edge);
     if (which == MATH_NE) {
-        struct math_node *below = math_make2(arena, MATH_INTERVAL, infinity(context, -1), edge);
-        struct math_node *above = math_make2(arena, MATH_INTERVAL, edge, infinity(context, 1));
+        struct math_node *below = strata_math_make2(arena, MATH_INTERVAL, infinity(context, -1), edge);
+        struct math_node *above = strata_math_make2(arena, MATH_INTERVAL, edge, infinity(context, 1));
         if (!below || !above) return NULL;
         below->open = above->open = MATH_OPEN_LEFT | MATH_OPEN_RIGHT;
-        return math_make2(arena, MATH_UNION, below, above);
+        return strata_math_make2(arena, MATH_UNION, below, above);
     }
     bool below = (which == MATH_LT || which == MATH_LE) == upwards, strict = which == MATH_LT || which == MATH_GT;
-    node = below ? math_make2(arena, MATH_INTERVAL, infinity(context, -1), edge)
-                 : math_make2(arena, MATH_INTERVAL, edge, infinity(context, 1));
+    node = below ? strata_math_make2(arena, MATH_INTERVAL, infinity(context, -1), edge)
+                 : strata_math_make2(arena, MATH_INTERVAL, edge, infinity(context, 1));
     if (!node) return NULL;
     node->open = below ? MATH_OPEN_LEFT : MATH_OPEN_RIGHT;
     if (strict) node->open = MATH_OPEN_LEFT | MATH_OPEN_RIGHT;
@@ -114,11 +114,13 @@ static struct math_node *half_line(struct math_context *context, const struct ma
 /* (low, high) of an intersection of half lines, as one interval. */
 static struct math_node *narrow(struct math_context *context, struct math_node *a, struct math_node *b) {
     if (!a || !b) return NULL;
-    if (a->op != MATH_INTERVAL || b->op != MATH_INTERVAL) return math_make2(context->arena, MATH_INTERSECTION, a, b);
-    int low = math_order(context, a->kids[0], b->kids[0]), high = math_order(context, a->kids[1], b->kids[1]);
+    if (a->op != MATH_INTERVAL || b->op != MATH_INTERVAL)
+        return strata_math_make2(context->arena, MATH_INTERSECTION, a, b);
+    int low = strata_math_order(context, a->kids[0], b->kids[0]),
+        high = strata_math_order(context, a->kids[1], b->kids[1]);
     if (low == 2 || high == 2) return NULL;
     const struct math_node *left = low >= 0 ? a : b, *right = high <= 0 ? a : b;
-    struct math_node *node = math_make2(context->arena, MATH_INTERVAL, left->kids[0], right->kids[1]);
+    struct math_node *node = strata_math_make2(context->arena, MATH_INTERVAL, left->kids[0], right->kids[1]);
     if (!node) return NULL;
     node->open = (left->open & MATH_OPEN_LEFT) | (right->open & MATH_OPEN_RIGHT);
     if (low == 0) node->open |= (a->open | b->open) & MATH_OPEN_LEFT;
@@ -131,21 +133,21 @@ static struct math_node *absolute(struct math_context *context, const struct mat
                                   const struct math_node *name) {
     struct strata_arena *arena = context->arena;
     const struct math_node *left = relation->kids[0], *right = relation->kids[1];
-    if (left->op != MATH_ABS || math_has_symbol(right)) return NULL;
+    if (left->op != MATH_ABS || strata_math_has_symbol(right)) return NULL;
     bool inside = relation->relation == MATH_LT || relation->relation == MATH_LE;
     if (!inside && relation->relation != MATH_GT && relation->relation != MATH_GE) return NULL;
     struct math_node *low =
-        math_make2(arena, MATH_RELATION, left->kids[0], math_negate(arena, (struct math_node *)right));
-    struct math_node *high = math_make2(arena, MATH_RELATION, left->kids[0], (struct math_node *)right);
+        strata_math_make2(arena, MATH_RELATION, left->kids[0], strata_math_negate(arena, (struct math_node *)right));
+    struct math_node *high = strata_math_make2(arena, MATH_RELATION, left->kids[0], (struct math_node *)right);
     if (!low || !high) return NULL;
     static const enum math_relation back[] = {MATH_EQ, MATH_GT, MATH_GE, MATH_LT, MATH_LE, MATH_NE};
     high->relation = relation->relation;
     low->relation = back[relation->relation];
     struct math_node *a = half_line(context, low, name), *b = half_line(context, high, name);
-    return inside ? narrow(context, a, b) : math_make2(arena, MATH_UNION, a, b);
+    return inside ? narrow(context, a, b) : strata_math_make2(arena, MATH_UNION, a, b);
 }
 
-struct math_node *math_solution_set(struct math_context *context, const struct math_node *relation) {
+struct math_node *strata_math_solution_set(struct math_context *context, const struct math_node *relation) {
     struct names names = {.count = 0};
     collect(&names, relation);
     if (names.count != 1) return NULL;

@@ -4,11 +4,12 @@
 
 #define RND MPFR_RNDN
 
-bool math_close(const struct math_complex *a, const struct math_complex *b, const struct math_evaluator *evaluator) {
+bool strata_math_close(const struct math_complex *a, const struct math_complex *b,
+                       const struct math_evaluator *evaluator) {
     if (mpfr_inf_p(a->re) || mpfr_inf_p(b->re)) return mpfr_equal_p(a->re, b->re) && mpfr_equal_p(a->im, b->im);
     struct math_complex difference;
     struct math_evaluator scratch = {.context = evaluator->context, .precision = evaluator->precision};
-    if (!math_complex_init(&difference, &scratch)) return false;
+    if (!strata_math_complex_init(&difference, &scratch)) return false;
     mpfr_exp_t scale = evaluator->scale;
     const mpfr_srcptr parts[] = {a->re, a->im, b->re, b->im};
     for (int k = 0; k < 4; k++) {
@@ -53,7 +54,8 @@ static bool call_value(struct math_complex *out, const struct math_node *node, s
     struct strata_hash hash = strata_hash_bytes(node->name.data, node->name.length);
     for (uint32_t i = 0; i < node->count; i++) {
         struct math_complex argument;
-        if (!math_complex_init(&argument, evaluator) || !math_evaluate(&argument, node->kids[i], evaluator))
+        if (!strata_math_complex_init(&argument, evaluator) ||
+            !strata_math_evaluate(&argument, node->kids[i], evaluator))
             return false;
         double parts[2] = {(double)mpfr_get_flt(argument.re, RND), (double)mpfr_get_flt(argument.im, RND)};
         hash = strata_hash_combine(hash, parts, sizeof parts);
@@ -65,16 +67,17 @@ static bool call_value(struct math_complex *out, const struct math_node *node, s
 
 static bool sum_or_product(struct math_complex *out, const struct math_node *node, struct math_evaluator *evaluator) {
     struct math_complex next;
-    if (!math_evaluate(out, node->kids[0], evaluator) || !math_complex_init(&next, evaluator)) return false;
+    if (!strata_math_evaluate(out, node->kids[0], evaluator) || !strata_math_complex_init(&next, evaluator))
+        return false;
     if (node->op == MATH_ADD) note_scale(evaluator, out);
     for (uint32_t i = 1; i < node->count; i++) {
-        if (!math_evaluate(&next, node->kids[i], evaluator)) return false;
+        if (!strata_math_evaluate(&next, node->kids[i], evaluator)) return false;
         if (node->op == MATH_ADD) {
             note_scale(evaluator, &next);
             mpfr_add(out->re, out->re, next.re, RND);
             mpfr_add(out->im, out->im, next.im, RND);
         } else {
-            math_multiply(out, out, &next, evaluator);
+            strata_math_multiply(out, out, &next, evaluator);
         }
         if (mpfr_nan_p(out->re) || mpfr_nan_p(out->im)) return false;
     }
@@ -97,19 +100,20 @@ static bool real_root(struct math_complex *out, const struct math_complex *base,
 
 static bool power(struct math_complex *out, const struct math_node *node, struct math_evaluator *evaluator) {
     struct math_complex base, exponent;
-    if (!math_complex_init(&base, evaluator) || !math_complex_init(&exponent, evaluator)) return false;
-    if (!math_evaluate(&base, node->kids[0], evaluator) || !math_evaluate(&exponent, node->kids[1], evaluator))
+    if (!strata_math_complex_init(&base, evaluator) || !strata_math_complex_init(&exponent, evaluator)) return false;
+    if (!strata_math_evaluate(&base, node->kids[0], evaluator) ||
+        !strata_math_evaluate(&exponent, node->kids[1], evaluator))
         return false;
-    return real_root(out, &base, node->kids[1], evaluator) || math_power(out, &base, &exponent, evaluator);
+    return real_root(out, &base, node->kids[1], evaluator) || strata_math_power(out, &base, &exponent, evaluator);
 }
 
 /* floor and ceil of a value that is an integer but for rounding are that integer. */
 static bool round_value(struct math_complex *out, enum math_op op, const struct math_complex *z,
                         struct math_evaluator *evaluator) {
     struct math_complex nearest;
-    if (!mpfr_zero_p(z->im) || !mpfr_number_p(z->re) || !math_complex_init(&nearest, evaluator)) return false;
+    if (!mpfr_zero_p(z->im) || !mpfr_number_p(z->re) || !strata_math_complex_init(&nearest, evaluator)) return false;
     mpfr_rint_round(nearest.re, z->re, RND);
-    if (math_close(&nearest, z, evaluator))
+    if (strata_math_close(&nearest, z, evaluator))
         mpfr_set(out->re, nearest.re, RND);
     else if (op == MATH_FLOOR)
         mpfr_rint_floor(out->re, z->re, RND);
@@ -121,33 +125,35 @@ static bool round_value(struct math_complex *out, enum math_op op, const struct 
 
 static bool unary(struct math_complex *out, const struct math_node *node, struct math_evaluator *evaluator) {
     struct math_complex z;
-    if (!math_complex_init(&z, evaluator) || !math_evaluate(&z, node->kids[0], evaluator)) return false;
+    if (!strata_math_complex_init(&z, evaluator) || !strata_math_evaluate(&z, node->kids[0], evaluator)) return false;
     if (node->op == MATH_FLOOR || node->op == MATH_CEIL) return round_value(out, node->op, &z, evaluator);
     if (node->op == MATH_FACTORIAL) {
         if (!mpfr_zero_p(z.im) || !mpfr_number_p(z.re) || mpfr_cmpabs_ui(z.re, 2000) > 0 ||
-            !math_spend(evaluator->context, 400))
+            !strata_math_spend(evaluator->context, 400))
             return false;
         mpfr_add_ui(z.re, z.re, 1, RND);
         mpfr_gamma(out->re, z.re, RND);
         mpfr_set_zero(out->im, 1);
         return mpfr_number_p(out->re);
     }
-    return math_function(out, node->op, &z, evaluator);
+    return strata_math_function(out, node->op, &z, evaluator);
 }
 
 static bool binary(struct math_complex *out, const struct math_node *node, struct math_evaluator *evaluator) {
     struct math_complex a, b, t;
-    if (!math_complex_init(&a, evaluator) || !math_complex_init(&b, evaluator) || !math_complex_init(&t, evaluator))
+    if (!strata_math_complex_init(&a, evaluator) || !strata_math_complex_init(&b, evaluator) ||
+        !strata_math_complex_init(&t, evaluator))
         return false;
-    if (!math_evaluate(&a, node->kids[0], evaluator) || !math_evaluate(&b, node->kids[1], evaluator)) return false;
+    if (!strata_math_evaluate(&a, node->kids[0], evaluator) || !strata_math_evaluate(&b, node->kids[1], evaluator))
+        return false;
     switch (node->op) {
     case MATH_RATIO:
-        return math_divide(out, &a, &b, evaluator);
+        return strata_math_divide(out, &a, &b, evaluator);
     case MATH_LOG:
-        return math_function(&t, MATH_LOG, &a, evaluator) && math_function(&a, MATH_LOG, &b, evaluator) &&
-               math_divide(out, &t, &a, evaluator);
+        return strata_math_function(&t, MATH_LOG, &a, evaluator) && strata_math_function(&a, MATH_LOG, &b, evaluator) &&
+               strata_math_divide(out, &t, &a, evaluator);
     case MATH_MOD:
-        if (!mpfr_zero_p(a.im) || !mpfr_zero_p(b.im) || !math_divide(&t, &a, &b, evaluator)) return false;
+        if (!mpfr_zero_p(a.im) || !mpfr_zero_p(b.im) || !strata_math_divide(&t, &a, &b, evaluator)) return false;
         if (!round_value(&t, MATH_FLOOR, &t, evaluator)) return false;
         mpfr_mul(t.re, t.re, b.re, RND);
         mpfr_sub(out->re, a.re, t.re, RND);
@@ -157,11 +163,11 @@ static bool binary(struct math_complex *out, const struct math_node *node, struc
         if (!mpfr_zero_p(b.im) || !mpfr_integer_p(b.re) || mpfr_sgn(b.re) < 0 || mpfr_cmp_ui(b.re, 500) > 0)
             return false;
         unsigned long k = mpfr_get_ui(b.re, RND);
-        if (!math_spend(evaluator->context, 2 * k)) return false;
+        if (!strata_math_spend(evaluator->context, 2 * k)) return false;
         mpfr_set_ui(out->re, 1, RND);
         mpfr_set_zero(out->im, 1);
         for (unsigned long i = 0; i < k; i++) {
-            math_multiply(out, out, &a, evaluator);
+            strata_math_multiply(out, out, &a, evaluator);
             mpfr_div_ui(out->re, out->re, i + 1, RND);
             mpfr_div_ui(out->im, out->im, i + 1, RND);
             mpfr_sub_ui(a.re, a.re, 1, RND);
@@ -175,9 +181,10 @@ static bool binary(struct math_complex *out, const struct math_node *node, struc
 
 static bool extreme(struct math_complex *out, const struct math_node *node, struct math_evaluator *evaluator) {
     struct math_complex next;
-    if (!math_evaluate(out, node->kids[0], evaluator) || !math_complex_init(&next, evaluator)) return false;
+    if (!strata_math_evaluate(out, node->kids[0], evaluator) || !strata_math_complex_init(&next, evaluator))
+        return false;
     for (uint32_t i = 1; i < node->count; i++) {
-        if (!math_evaluate(&next, node->kids[i], evaluator) || !mpfr_zero_p(next.im) || !mpfr_zero_p(out->im))
+        if (!strata_math_evaluate(&next, node->kids[i], evaluator) || !mpfr_zero_p(next.im) || !mpfr_zero_p(out->im))
             return false;
         if (node->op == MATH_MAX)
             mpfr_max(out->re, out->re, next.re, RND);
@@ -196,7 +203,7 @@ static bool evaluate(struct math_complex *out, const struct math_node *node, str
     case MATH_NUMBER:
     case MATH_FLOAT:
         mpq_init(rational);
-        math_rational(rational, node);
+        strata_math_rational(rational, node);
         mpfr_set_q(out->re, rational, RND);
         mpq_clear(rational);
         return true;
@@ -226,7 +233,7 @@ static bool evaluate(struct math_complex *out, const struct math_node *node, str
     case MATH_GCD:
     case MATH_LCM:
         mpq_init(rational);
-        good = math_exact(rational, node, evaluator->context, true);
+        good = strata_math_exact(rational, node, evaluator->context, true);
         if (good) mpfr_set_q(out->re, rational, RND);
         mpq_clear(rational);
         return good;
@@ -237,7 +244,7 @@ static bool evaluate(struct math_complex *out, const struct math_node *node, str
     case MATH_INTEGRAL:
     case MATH_LIMIT:
     case MATH_DET:
-        return math_aggregate(out, node, evaluator);
+        return strata_math_aggregate(out, node, evaluator);
     case MATH_BINOMIAL:
     case MATH_MOD:
     case MATH_LOG:
@@ -248,34 +255,34 @@ static bool evaluate(struct math_complex *out, const struct math_node *node, str
     }
 }
 
-bool math_evaluate(struct math_complex *out, const struct math_node *node, struct math_evaluator *evaluator) {
+bool strata_math_evaluate(struct math_complex *out, const struct math_node *node, struct math_evaluator *evaluator) {
     struct math_context *context = evaluator->context;
-    if (!math_spend(context, 2) || context->depth > 2 * MATH_MAX_DEPTH) return false;
+    if (!strata_math_spend(context, 2) || context->depth > 2 * MATH_MAX_DEPTH) return false;
     context->depth++;
     bool good = evaluate(out, node, evaluator);
     context->depth--;
     return good && !mpfr_nan_p(out->re) && !mpfr_nan_p(out->im) && !context->arena->failed;
 }
 
-int math_order(struct math_context *context, const struct math_node *a, const struct math_node *b) {
+int strata_math_order(struct math_context *context, const struct math_node *a, const struct math_node *b) {
     struct math_evaluator evaluator;
     struct math_complex left, right;
-    if (math_has_symbol(a) || math_has_symbol(b)) return 2;
-    math_evaluator_init(&evaluator, context, MATH_PRECISION, 0);
-    if (!math_complex_init(&left, &evaluator) || !math_complex_init(&right, &evaluator) ||
-        !math_evaluate(&left, a, &evaluator) || !math_evaluate(&right, b, &evaluator) || !mpfr_zero_p(left.im) ||
-        !mpfr_zero_p(right.im)) {
+    if (strata_math_has_symbol(a) || strata_math_has_symbol(b)) return 2;
+    strata_math_evaluator_init(&evaluator, context, MATH_PRECISION, 0);
+    if (!strata_math_complex_init(&left, &evaluator) || !strata_math_complex_init(&right, &evaluator) ||
+        !strata_math_evaluate(&left, a, &evaluator) || !strata_math_evaluate(&right, b, &evaluator) ||
+        !mpfr_zero_p(left.im) || !mpfr_zero_p(right.im)) {
         return 2;
     }
-    if (math_close(&left, &right, &evaluator)) return 0;
+    if (strata_math_close(&left, &right, &evaluator)) return 0;
     return mpfr_cmp(left.re, right.re) < 0 ? -1 : 1;
 }
 
-struct math_node *math_settle_interval(struct strata_arena *arena, struct math_node *interval) {
+struct math_node *strata_math_settle_interval(struct strata_arena *arena, struct math_node *interval) {
     struct math_context context = {.arena = arena};
     if (interval->kids[0]->op == MATH_INFINITY) interval->open |= MATH_OPEN_LEFT;
     if (interval->kids[1]->op == MATH_INFINITY) interval->open |= MATH_OPEN_RIGHT;
-    int order = math_order(&context, interval->kids[0], interval->kids[1]);
+    int order = strata_math_order(&context, interval->kids[0], interval->kids[1]);
     const unsigned both = MATH_OPEN_LEFT | MATH_OPEN_RIGHT;
     if (order == 2 || order < 0) return interval;
     if ((interval->open == both) || (interval->open == 0 && order > 0)) {

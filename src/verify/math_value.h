@@ -28,37 +28,38 @@ struct math_evaluator {
     mpfr_exp_t scale; /* of the largest number that was added to another: the size of rounding errors */
     bool loose;       /* a limit or integral took part: about 12 digits are good */
 };
-void math_evaluator_init(struct math_evaluator *evaluator, struct math_context *context, mpfr_prec_t precision,
-                         int trial);
+void strata_math_evaluator_init(struct math_evaluator *evaluator, struct math_context *context, mpfr_prec_t precision,
+                                int trial);
 /* Initialises out in the arena and sets it to 0; false when memory is out. */
-bool math_complex_init(struct math_complex *out, struct math_evaluator *evaluator);
+bool strata_math_complex_init(struct math_complex *out, struct math_evaluator *evaluator);
 /* The value of node with every name at its point; out is initialised by the caller. False when it has none: division by
  * zero, no number, beyond the limits. */
-bool math_evaluate(struct math_complex *out, const struct math_node *node, struct math_evaluator *evaluator);
+bool strata_math_evaluate(struct math_complex *out, const struct math_node *node, struct math_evaluator *evaluator);
 /* Rational value, exactly; numbers with a decimal point count only with `floats`. out is initialised by the caller. */
-bool math_exact(mpq_t out, const struct math_node *node, struct math_context *context, bool floats);
+bool strata_math_exact(mpq_t out, const struct math_node *node, struct math_context *context, bool floats);
 /* Are these two, both evaluated by `evaluator`, equal but for rounding? */
-bool math_close(const struct math_complex *a, const struct math_complex *b, const struct math_evaluator *evaluator);
+bool strata_math_close(const struct math_complex *a, const struct math_complex *b,
+                       const struct math_evaluator *evaluator);
 /* Spends steps; false when they are used up. */
-bool math_spend(struct math_context *context, uint64_t steps);
+bool strata_math_spend(struct math_context *context, uint64_t steps);
 
 /* Elementary functions of one complex argument, and powers; false outside their domain or beyond the limits. */
-bool math_function(struct math_complex *out, enum math_op op, const struct math_complex *z,
-                   struct math_evaluator *evaluator);
-bool math_power(struct math_complex *out, const struct math_complex *base, const struct math_complex *exponent,
-                struct math_evaluator *evaluator);
-void math_multiply(struct math_complex *out, const struct math_complex *a, const struct math_complex *b,
-                   struct math_evaluator *evaluator);
-bool math_divide(struct math_complex *out, const struct math_complex *a, const struct math_complex *b,
-                 struct math_evaluator *evaluator);
+bool strata_math_function(struct math_complex *out, enum math_op op, const struct math_complex *z,
+                          struct math_evaluator *evaluator);
+bool strata_math_power(struct math_complex *out, const struct math_complex *base, const struct math_complex *exponent,
+                       struct math_evaluator *evaluator);
+void strata_math_multiply(struct math_complex *out, const struct math_complex *a, const struct math_complex *b,
+                          struct math_evaluator *evaluator);
+bool strata_math_divide(struct math_complex *out, const struct math_complex *a, const struct math_complex *b,
+                        struct math_evaluator *evaluator);
 /* Sums, integrals, limits, determinants. */
-bool math_aggregate(struct math_complex *out, const struct math_node *node, struct math_evaluator *evaluator);
+bool strata_math_aggregate(struct math_complex *out, const struct math_node *node, struct math_evaluator *evaluator);
 
 /* An interval as SymPy keeps it: ends in the wrong order make a tuple or nothing, equal closed ends one number. */
-struct math_node *math_settle_interval(struct strata_arena *arena, struct math_node *interval);
+struct math_node *strata_math_settle_interval(struct strata_arena *arena, struct math_node *interval);
 /* -1, 0, 1: a against b; 2 when they are not both known real numbers. */
-int math_order(struct math_context *context, const struct math_node *a, const struct math_node *b);
+int strata_math_order(struct math_context *context, const struct math_node *a, const struct math_node *b);
 /* The matrix that an expression of matrices is, element by element; NULL when it is none. */
-struct math_node *math_matrix(struct math_context *context, const struct math_node *node);
+struct math_node *strata_math_matrix(struct math_context *context, const struct math_node *node);
 
 #endif
