@@ -22,6 +22,7 @@ enum strata_purpose {
     STRATA_PURPOSE_BOOTSTRAP = 8,
     STRATA_PURPOSE_CMAB = 9,     /* CMAB generations that sample */
     STRATA_PURPOSE_ROLLOUT = 10, /* GRPO rollouts */
+    STRATA_PURPOSE_JUDGE = 11,   /* evaluation: a judge that cannot decide; indices (0, 0) */
     STRATA_PURPOSE_TEST = 255
 };
 

@@ -174,7 +174,7 @@ static void spreadsheet_text(struct strata_buffer *out, struct strata_span text)
 }
 
 /* One cell after writing and reading, before columns are typed. */
-static json_t *spreadsheet_cell(json_t *cell, enum strata_kit kit) {
+json_t *strata_cell_round_trip(json_t *cell, enum strata_kit kit) {
     if (json_is_real(cell)) {
         double value = json_real_value(cell);
         bool whole = fabs(value) < 9e15 && value == trunc(value);
@@ -243,7 +243,7 @@ int strata_cells_round_trip(json_t *rows, enum strata_kit kit, struct strata_err
     json_array_foreach(rows, index, row) {
         void *next;
         json_object_foreach_safe(row, next, name, cell) {
-            if (json_object_set_new(row, name, spreadsheet_cell(cell, kit)) ||
+            if (json_object_set_new(row, name, strata_cell_round_trip(cell, kit)) ||
                 json_object_set_new(names, name, json_null()))
                 code = strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
         }

@@ -25,6 +25,8 @@ json_t *strata_column_cell(struct strata_span text, enum strata_column_type type
  * cells, columns of numbers, control characters, texts that look like formulas (kits before head). Changes rows in
  * place. */
 int strata_cells_round_trip(json_t *rows, enum strata_kit kit, struct strata_error *err);
+/* The same for one cell alone (new reference). */
+json_t *strata_cell_round_trip(json_t *cell, enum strata_kit kit);
 /* No text in this column: its cells are numpy's numbers, for which eval() raises SyntaxError instead of TypeError. */
 bool strata_cells_typed(const json_t *rows, const char *column);
 

@@ -15,8 +15,9 @@ int strata_score_ocrbench(json_t **metrics, const json_t *rows, struct strata_er
 int strata_ocrbench_hit(bool *hit, const json_t *row, bool typed, struct strata_error *err);
 /* Rows with `res`, `log` -> [{"Task&Skill", tot, prefetch, hit, prefetch_rate, acc}]. */
 int strata_score_mathvista(json_t **metrics, const json_t *rows, enum strata_kit kit, struct strata_error *err);
-/* Rows with `category`, `score` -> by capability and by exact category: [{"Category", tot, acc}]. */
-int strata_score_mmvet(json_t **metrics, json_t **fine, const json_t *rows, struct strata_error *err);
+/* Rows with `category`, `score` -> by capability and by exact category: [{"Category", tot, acc}]. A capability that no
+ * row has is the kit's ZeroDivisionError (strict), or left out. */
+int strata_score_mmvet(json_t **metrics, json_t **fine, const json_t *rows, bool strict, struct strata_error *err);
 
 /* MMMU_preproc, in place: open questions get the options A (the answer) and B. */
 int strata_mmmu_prepare(json_t *rows, struct strata_error *err);

@@ -166,7 +166,7 @@ static int add_line(json_t *table, const json_t *counters, const char *name, str
                : 0;
 }
 
-int strata_score_mmvet(json_t **metrics, json_t **fine, const json_t *rows, struct strata_error *err) {
+int strata_score_mmvet(json_t **metrics, json_t **fine, const json_t *rows, bool strict, struct strata_error *err) {
     json_t *counters = json_object(), *names = json_object(), *row, *unused;
     size_t index;
     const char *name;
@@ -176,7 +176,10 @@ int strata_score_mmvet(json_t **metrics, json_t **fine, const json_t *rows, stru
     json_array_foreach(rows, index, row) {
         if (!code) code = count_mmvet(counters, names, row, err);
     }
-    for (int i = 0; i < CAPABILITIES && !code; i++) code = add_line(*metrics, counters, capabilities[i], err);
+    for (int i = 0; i < CAPABILITIES && !code; i++) {
+        if (strict || json_object_get(counters, capabilities[i]))
+            code = add_line(*metrics, counters, capabilities[i], err);
+    }
     if (!code) code = add_line(*metrics, counters, "Overall", err);
     json_object_foreach(names, name, unused) {
         if (!code) code = add_line(*fine, counters, name, err);

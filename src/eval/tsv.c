@@ -263,6 +263,11 @@ void strata_tsv_text(struct strata_buffer *out, const struct strata_tsv *tsv, si
     cell_text(out, tsv, tsv->cells[row * tsv->column_count + column]);
 }
 
+struct strata_span strata_tsv_span(struct strata_buffer *scratch, const struct strata_tsv *tsv, size_t row,
+                                   size_t column) {
+    return cell_span(scratch, tsv, tsv->cells[row * tsv->column_count + column]);
+}
+
 json_t *strata_tsv_row(const struct strata_tsv *tsv, size_t row) {
     json_t *object = json_object();
     struct strata_buffer scratch = {0};

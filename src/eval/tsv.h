@@ -18,6 +18,9 @@ size_t strata_tsv_rows(const struct strata_tsv *tsv);
 size_t strata_tsv_column(const struct strata_tsv *tsv, const char *name);
 /* Appends the text of a cell, unquoted. */
 void strata_tsv_text(struct strata_buffer *out, const struct strata_tsv *tsv, size_t row, size_t column);
+/* The same, borrowed from the file where the cell is not quoted, else from scratch (which is cleared). */
+struct strata_span strata_tsv_span(struct strata_buffer *scratch, const struct strata_tsv *tsv, size_t row,
+                                   size_t column);
 /* The row's cells with the types of their columns, in order, all but the column `image` (its texts are large).
  * NULL when memory is out. */
 json_t *strata_tsv_row(const struct strata_tsv *tsv, size_t row);

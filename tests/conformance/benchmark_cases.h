@@ -262,7 +262,7 @@ static int run_score(json_t **got, const struct conformance_case *one, struct st
     case STRATA_HALLUSIONBENCH:
         return strata_score_hallusion(got, table, err);
     case STRATA_MMVET:
-        code = strata_score_mmvet(got, &fine, table, err);
+        code = strata_score_mmvet(got, &fine, table, true, err);
         if (!code) *got = json_pack("{s:o, s:o}", "score", *got, "score_fine", fine);
         return code;
     default:
@@ -384,7 +384,7 @@ static int run_evaluate(json_t **got, const struct conformance_case *one, struct
     if (!code && strata_benchmarks[benchmark].choices) code = strata_score_choices(&metrics, rows, err);
     if (!code && benchmark == STRATA_HALLUSIONBENCH) code = strata_score_hallusion(&metrics, rows, err);
     if (!code && benchmark == STRATA_MATHVISTA) code = strata_score_mathvista(&metrics, rows, one->kit, err);
-    if (!code && benchmark == STRATA_MMVET) code = strata_score_mmvet(&metrics, &fine, rows, err);
+    if (!code && benchmark == STRATA_MMVET) code = strata_score_mmvet(&metrics, &fine, rows, true, err);
     if (code) return code;
     *got = json_pack("{s:o, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "metrics", metrics, "*judge_calls", (int)calls,
                      "*judge_max_tokens", (int)strata_judge_max_tokens(benchmark, one->kit), "*hit",

@@ -1,0 +1,16 @@
+/* A data set of one's own as a benchmark: JSONL of the score layout, graded by src/verify. Resumable like the others.
+ */
+#ifndef STRATA_EVAL_OWN_H
+#define STRATA_EVAL_OWN_H
+
+#include "data/sample.h"
+#include "eval/evaluate.h"
+#include "verify/verify.h"
+
+/* Of the options, kit, tsv and judge have no meaning; `data` is the file. The result has accuracy in all and by
+ * ability; written to OUT/<stem>.json, .csv and .rows.jsonl. STRATA_ERR_ENGINE when rows are pending. */
+int strata_evaluate_own(json_t **result, struct strata_engine *engine, const char *data,
+                        const struct strata_dataset_options *dataset, enum strata_verify_mode mode,
+                        const struct strata_eval_options *options, struct strata_error *err);
+
+#endif
