@@ -8,6 +8,7 @@
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/setup.h"
+#include "cli/setup_http.h"
 #include "cli/terminal.h"
 
 #define ID(name) STRATA_OPTION_ID_##name
@@ -253,8 +254,13 @@ int strata_cli_score(const struct strata_arguments *arguments, struct strata_err
     struct strata_score_options options;
     struct strata_score_summary summary = {0};
     struct strata_engine *engine = NULL;
+    struct strata_cache *cache = NULL;
     int status = setup_score(&options, arguments, err);
-    if (!status) status = strata_setup_engine(&engine, arguments, err);
+    if (!status) status = strata_setup_cache(&cache, arguments, err);
+    if (!status)
+        status = strcmp(strata_text(arguments, ID(ENGINE)), "http") == 0
+                     ? strata_setup_http(&engine, cache, arguments, err)
+                     : strata_setup_engine(&engine, arguments, err);
     if (!status && !strata_flag(arguments, ID(QUIET))) {
         strata_print_plan(engine, arguments);
         strata_print_data(options.data);
@@ -267,7 +273,10 @@ int strata_cli_score(const struct strata_arguments *arguments, struct strata_err
     if (!status && !strata_flag(arguments, ID(JSON)) && !options.dry_run)
         printf("results     %s/difficulty.jsonl\n", options.out);
     strata_score_summary_free(&summary);
+    if (!strata_flag(arguments, ID(QUIET))) strata_print_account("model", engine);
     strata_engine_destroy(engine);
+    int closed = strata_cache_close(cache, status ? NULL : err);
+    if (!status) status = closed;
     free((char *)options.dataset.system);
     return status;
 }

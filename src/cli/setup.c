@@ -21,6 +21,8 @@ int strata_setup_engine(struct strata_engine **out, const struct strata_argument
     size_t batch = strata_size(arguments, ID(BATCH));
     if (is_scripted(arguments))
         return strata_engine_scripted(out, 0, batch ? batch : 64, err); /* one world; --seed varies the draws in it */
+    if (strata_text(arguments, ID(ENGINE)) && strcmp(strata_text(arguments, ID(ENGINE)), "http") == 0)
+        return strata_fail(err, STRATA_ERR_USAGE, "strata %s asks no servers", arguments->command->name);
     if (!strata_given(arguments, ID(MODEL))) {
         strata_fail(err, STRATA_ERR_USAGE, "strata %s needs --model", arguments->command->name);
         return strata_fail_hint(err, STRATA_ERR_USAGE, "--engine scripted needs no model");
@@ -42,7 +44,8 @@ int strata_setup_engine(struct strata_engine **out, const struct strata_argument
 void strata_print_plan(const struct strata_engine *engine, const struct strata_arguments *arguments) {
     struct strata_native_plan plan;
     char parameters[32], weights[32], cache[32], workspace[32];
-    if (is_scripted(arguments)) return;
+    const char *name = strata_text(arguments, ID(ENGINE));
+    if (name && strcmp(name, "native") != 0) return;
     strata_native_plan(&plan, engine);
     strata_count_text(parameters, (double)plan.parameters);
     strata_bytes_text(weights, (double)plan.weight_bytes);

@@ -185,6 +185,27 @@ const struct strata_command strata_commands[] = {
         strata_cli_bench,
     },
     {
+        "eval",
+        "BENCH... --out DIR [--model M] [options]",
+        "score a model on benchmarks, as VLMEvalKit does",
+        "BENCH is MathVista, MMVet, OCRBench, HallusionBench, MMMU or MMStar, whose file lies in --tsv-dir under the "
+        "kit's name (MMStar.tsv, MMMU_DEV_VAL.tsv, MathVista_MINI.tsv …); NAME=FILE for a file elsewhere; or a JSONL "
+        "file of your own in the layout of `strata score`, graded as there.\n"
+        "\n"
+        "Answers come from any engine. Where the kit asks a judge, --judge names its server; without one the kit's exact "
+        "matching decides. Results by category go to DIR as JSON and CSV, and are printed beside the paper's. Answers "
+        "and verdicts are kept as they come: the same command goes on where it stopped. A failed request leaves its "
+        "row pending; it is never counted as wrong.",
+        "strata eval MMStar HallusionBench --model M --out results\n"
+        "strata eval MathVista --engine http --url http://gpu:8000 --model Qwen2.5-VL-7B --judge http://gpu:8001 "
+        "--judge-model J --out results\n"
+        "strata eval MMMU=my/MMMU_DEV_VAL.tsv --audit --out results",
+        "out",
+        1,
+        64,
+        strata_cli_eval,
+    },
+    {
         "doctor",
         "[options]",
         "check the installation: CPU, kernels, memory, libraries, and what will be slow",

@@ -51,11 +51,11 @@ static int ask_singly(struct http *http, const struct call *call, const struct s
 int strata_http_deliver(struct http *http, struct call *call, struct strata_result *results, bool store,
                         struct strata_error *err) {
     double seconds = call->started > 0 ? strata_seconds() - call->started : 0;
-    const struct strata_http_cache *cache = http->options.cache;
+    const struct strata_http_cache *cache = &http->options.cache;
     bool all = true;
     int code = 0;
     for (uint32_t i = 0; i < call->count; i++) all = all && results[i].text;
-    if (all && store && cache) {
+    if (all && store && cache->put) {
         struct strata_buffer text = {0};
         strata_http_pack(&text, results, call->count);
         code = strata_buffer_check(&text, err);
@@ -149,11 +149,11 @@ static int make_group(struct group **out, const struct http *http, const struct 
 
 /* Answers the call from the cache, or lets it wait its turn. */
 static int enter(struct http *http, struct call *call, struct strata_error *err) {
-    const struct strata_http_cache *cache = http->options.cache;
+    const struct strata_http_cache *cache = &http->options.cache;
     struct strata_buffer text = {0};
     struct strata_result *results = NULL;
     bool found = false;
-    int code = cache ? cache->get(cache->context, &text, &found, call->key, err) : 0;
+    int code = cache->get ? cache->get(cache->context, &text, &found, call->key, err) : 0;
     if (!code && found) code = strata_alloc(&results, call->count, sizeof *results, err);
     if (!code && found && strata_http_unpack(results, call->count, &text)) {
         http->account.cached += call->count;

@@ -36,7 +36,7 @@ struct strata_http_options {
     size_t max_pixels;    /* larger images are resized first, as Qwen2.5-VL's processor does; 0: sent as they are */
     bool one_by_one;      /* never ask for several draws in one call (n > 1) */
     bool logprobs;        /* the servers report log-probs */
-    const struct strata_http_cache *cache; /* or NULL; must outlive the engine */
+    struct strata_http_cache cache; /* get NULL: none; its context must outlive the engine */
 };
 int strata_engine_http(struct strata_engine **out, const struct strata_http_options *options, struct strata_error *err);
 

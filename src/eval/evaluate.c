@@ -216,8 +216,8 @@ static int open_all(struct evaluation *run, struct strata_error *err) {
     return code ? code : open_journal(&run->verdicts, run, ".verdicts.jsonl", verdict_settings(run), true, err);
 }
 
-int strata_evaluate(json_t **result, struct strata_engine *engine, struct strata_engine *judge,
-                    const struct strata_eval_options *options, struct strata_error *err) {
+int strata_evaluate_benchmark(json_t **result, struct strata_engine *engine, struct strata_engine *judge,
+                              const struct strata_eval_options *options, struct strata_error *err) {
     struct evaluation run = {
         .options = options, .facts = &strata_benchmarks[options->benchmark], .engine = engine, .judge = judge};
     *result = NULL;

@@ -27,8 +27,8 @@ struct strata_eval_options {
 };
 /* judge may be NULL: exact matching. *result (also where rows are pending) holds headline, paper, metrics, counts and
  * settings; written to OUT/<dataset>.json, .csv and .rows.jsonl as well. STRATA_ERR_ENGINE when rows are pending. */
-int strata_evaluate(json_t **result, struct strata_engine *engine, struct strata_engine *judge,
-                    const struct strata_eval_options *options, struct strata_error *err);
+int strata_evaluate_benchmark(json_t **result, struct strata_engine *engine, struct strata_engine *judge,
+                              const struct strata_eval_options *options, struct strata_error *err);
 
 /* What the kit's own rules make of the right answers: rows that a right answer cannot win, rows that an empty answer or
  * a constant "A" wins. Needs no engine. */

@@ -18,7 +18,7 @@ int strata_python_digit(int32_t code) {
     return (code - begin) % 10;
 }
 
-struct strata_span strata_python_strip(struct strata_span text) {
+struct strata_span strata_python_stripped(struct strata_span text) {
     int32_t code;
     while (text.length) {
         size_t size = strata_utf8_next(&code, text.data, text.length);

@@ -45,6 +45,7 @@ struct server_plan {
     bool ignore_n;                   /* one choice whatever n says */
     bool hang;                       /* never answers */
     const char *key;                 /* refuse others with 401, repeating the key that came; NULL: any */
+    const char *content;             /* the answer to everything; NULL: "reply N" */
     unsigned status;                 /* answer every request with this status; 0: as planned */
 };
 struct server_counts {
@@ -79,13 +80,15 @@ static unsigned long number_after(const char *text, const char *mark, unsigned l
 }
 
 static void server_choices(struct strata_buffer *body, unsigned long question, unsigned long count,
-                           enum misbehaviour kind) {
+                           enum misbehaviour kind, const char *content) {
+    char reply[64];
+    snprintf(reply, sizeof reply, "reply %lu", question);
     strata_buffer_text(body, "{\"id\": \"x\", \"object\": \"chat.completion\", \"choices\": [");
     for (unsigned long i = 0; i < count; i++) {
         strata_buffer_printf(body,
-                             "%s{\"index\": %lu, \"message\": {\"role\": \"assistant\", \"content\": \"reply %lu\"}, "
+                             "%s{\"index\": %lu, \"message\": {\"role\": \"assistant\", \"content\": \"%s\"}, "
                              "\"finish_reason\": \"stop\"}",
-                             i ? ", " : "", kind == WRONG_CHOICE ? i + 7 : i, question);
+                             i ? ", " : "", kind == WRONG_CHOICE ? i + 7 : i, content ? content : reply);
         if (kind == TWICE)
             strata_buffer_printf(body,
                                  ", {\"index\": %lu, \"message\": {\"role\": \"assistant\", \"content\": \"wrong\"}, "
@@ -131,7 +134,7 @@ static void server_respond(struct connection *connection, const char *request, c
     }
     snprintf(echo, sizeof echo, "X-Request-Id: %s\r\n", id);
     struct strata_buffer reply = {0};
-    server_choices(&reply, question, plan->ignore_n ? 1 : draws, kind);
+    server_choices(&reply, question, plan->ignore_n ? 1 : draws, kind, plan->content);
     switch (kind) {
     case DROP:
         connection->close_after = true;

@@ -323,7 +323,7 @@ static void test_a_second_run_costs_nothing(void **state) {
     assert_true(server_start(&server, &(struct server_plan){.percent = {[BREAK] = 20}}));
     const char *const urls[] = {server.url};
     struct strata_http_options options = quick;
-    options.cache = &cache;
+    options.cache = cache;
     for (int run = 0; run < 2; run++) {
         struct strata_engine *engine = connect_with(&options, urls, 1);
         assert_int_equal(ask_all(engine, 50, 2, true).right, 100);
