@@ -84,23 +84,28 @@ static int tokens_load(struct tokens *tokens, const struct bench *bench, const j
 
 /* ---- comparing gradients ---- */
 
-/* The gradient that the checkpoint calls `name`, by hub or nested name. */
-static const float *find_gradient(const struct bench *bench, const struct strata_gradients *gradients, const char *name,
-                                  size_t *count) {
-    static const char nested[] = "model.language_model.", vision[] = "model.visual.";
+/* The table's row of the tensor that the checkpoint calls `name`, by hub or nested name; row_count when there is none.
+ */
+static size_t find_row(const struct bench *bench, const char *name) {
+    static const char language[] = "model.language_model.", vision[] = "model.visual.";
     char hub[160];
-    if (strncmp(name, nested, sizeof nested - 1) == 0)
-        snprintf(hub, sizeof hub, "model.%s", name + sizeof nested - 1);
+    if (strncmp(name, language, sizeof language - 1) == 0)
+        snprintf(hub, sizeof hub, "model.%s", name + sizeof language - 1);
     else if (strncmp(name, vision, sizeof vision - 1) == 0)
         snprintf(hub, sizeof hub, "visual.%s", name + sizeof vision - 1);
     else
         snprintf(hub, sizeof hub, "%s", name);
-    for (size_t i = 0; i < bench->row_count; i++) {
-        if (strcmp(bench->table[i].name, hub) != 0) continue;
-        *count = strata_weight_row_count(&bench->table[i]);
-        return gradients->rows[i];
-    }
-    return NULL;
+    size_t i = 0;
+    while (i < bench->row_count && strcmp(bench->table[i].name, hub) != 0) i++;
+    return i;
+}
+
+static const float *find_gradient(const struct bench *bench, const struct strata_gradients *gradients, const char *name,
+                                  size_t *count) {
+    const size_t i = find_row(bench, name);
+    if (i == bench->row_count) return NULL;
+    *count = strata_weight_row_count(&bench->table[i]);
+    return gradients->rows[i];
 }
 
 /* [norm, sum, e_0 .. e_k-1]; stored holds at most `stored_count` of the elements, the rest is padding. */
@@ -438,24 +443,19 @@ static int replace_tensors(const struct bench *bench, struct strata_error *err) 
     struct strata_safetensors *file;
     int code = strata_safetensors_open(&file, path, err);
     free(path);
+    if (code) return code;
     for (size_t i = 0; !code && i < strata_safetensors_count(file); i++) {
         const struct strata_tensor *tensor = strata_safetensors_at(file, i);
-        const char *name = tensor->name;
-        char hub[160];
-        if (strncmp(name, "model.language_model.", 21) == 0) {
-            snprintf(hub, sizeof hub, "model.%s", name + 21);
-            name = hub;
-        }
-        for (size_t r = 0; r < bench->row_count; r++) {
-            const struct strata_weight_row *row = &bench->table[r];
-            if (strcmp(row->name, name) != 0 || strata_weight_row_count(row) != tensor->count) continue;
-            if (row->matrix)
-                strata_matrix_set_rows(row->matrix, row->first_row, row->shape[0], tensor->data);
-            else
-                memcpy(row->vector, tensor->data, tensor->count * sizeof(float));
-        }
+        const size_t r = find_row(bench, tensor->name);
+        const struct strata_weight_row *row = &bench->table[r];
+        if (r == bench->row_count || strata_weight_row_count(row) != tensor->count)
+            code = strata_fail(err, STRATA_ERR_INPUT, "tensor '%.200s' has no place in this model", tensor->name);
+        else if (row->matrix)
+            strata_matrix_set_rows(row->matrix, row->first_row, row->shape[0], tensor->data);
+        else
+            memcpy(row->vector, tensor->data, tensor->count * sizeof(float));
     }
-    if (!code) strata_safetensors_close(file);
+    strata_safetensors_close(file);
     return code;
 }
 
