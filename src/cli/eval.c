@@ -143,8 +143,7 @@ static int evaluate_own(json_t **result, struct session *session, const char *pa
                                                    .limit = session->options.limit,
                                                    .on_bad = on_bad,
                                                    .context = session};
-    enum strata_verify_mode mode =
-        strata_choice(arguments, ID(VERIFY_MODE)) ? STRATA_VERIFY_COMPAT : STRATA_VERIFY_STRICT;
+    enum strata_verify_mode mode = (enum strata_verify_mode)strata_choice(arguments, ID(VERIFY_MODE));
     if (strata_flag(arguments, ID(AUDIT)))
         return strata_fail(err, STRATA_ERR_USAGE, "--audit is about the benchmarks of the kit, not about own data");
     return strata_evaluate_own(result, session->engine, path, &dataset, mode, &session->options, err);

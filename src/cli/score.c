@@ -60,7 +60,7 @@ static int setup_score(struct strata_score_options *options, const struct strata
                        (strata_listed(arguments, ID(METRIC), "cmab") ? STRATA_METRIC_CMAB : 0u);
     options->seed = (uint64_t)strata_integer(arguments, ID(SEED));
     options->verifier = strata_text(arguments, ID(VERIFIER));
-    options->verify_mode = strata_choice(arguments, ID(VERIFY_MODE)) ? STRATA_VERIFY_COMPAT : STRATA_VERIFY_STRICT;
+    options->verify_mode = (enum strata_verify_mode)strata_choice(arguments, ID(VERIFY_MODE));
     options->dataset.skip_bad = strata_flag(arguments, ID(SKIP_BAD));
     options->dataset.prepend_missing_image = strata_choice(arguments, ID(MISSING_IMAGE)) == 1;
     options->dataset.limit = strata_size(arguments, ID(LIMIT));

@@ -89,9 +89,13 @@ const struct strata_command strata_commands[] = {
         "FILE is JSONL, one object a line with `solution` and `completion`, optionally `ability`, `verifier`, "
         "`question` and `id`. The answer is the text of the last `<answer>` or `\\boxed{}` after the thinking part; "
         "an answer whose thinking never ends is truncated. Prints the accuracy by grader; with --json one line a "
-        "pair: score, grader, extracted answer, reason.",
+        "pair: score, grader, extracted answer, reason. --explain shows how one line is graded; --check-gold lists "
+        "golds that no answer can satisfy (exit status 1 when there are any).",
         "strata verify answers.jsonl\n"
-        "strata verify answers.jsonl --json > graded.jsonl",
+        "strata verify answers.jsonl --json > graded.jsonl\n"
+        "strata verify answers.jsonl --explain 17\n"
+        "strata verify data.jsonl --check-gold\n"
+        "strata verify answers.jsonl --grader \"python3 my_reward.py\"",
         NULL,
         1,
         1,
@@ -192,7 +196,8 @@ const struct strata_command strata_commands[] = {
         "kit's name (MMStar.tsv, MMMU_DEV_VAL.tsv, MathVista_MINI.tsv …); NAME=FILE for a file elsewhere; or a JSONL "
         "file of your own in the layout of `strata score`, graded as there.\n"
         "\n"
-        "Answers come from any engine. Where the kit asks a judge, --judge names its server; without one the kit's exact "
+        "Answers come from any engine. Where the kit asks a judge, --judge names its server; without one the kit's "
+        "exact "
         "matching decides. Results by category go to DIR as JSON and CSV, and are printed beside the paper's. Answers "
         "and verdicts are kept as they come: the same command goes on where it stopped. A failed request leaves its "
         "row pending; it is never counted as wrong.",

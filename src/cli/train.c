@@ -200,7 +200,7 @@ int strata_setup_training(struct strata_train_options *options, struct strata_cl
         options->eval_tokens = (uint32_t)strata_integer(arguments, ID(EVAL_TOKENS));
     options->max_skipped = strata_size(arguments, ID(MAX_SKIPPED));
     if (strata_given(arguments, ID(VERIFY_MODE)))
-        options->verify_mode = strata_choice(arguments, ID(VERIFY_MODE)) ? STRATA_VERIFY_COMPAT : STRATA_VERIFY_STRICT;
+        options->verify_mode = (enum strata_verify_mode)strata_choice(arguments, ID(VERIFY_MODE));
     options->verifier = strata_text(arguments, ID(VERIFIER));
     options->interrupt = strata_interruptible();
     options->observer = (struct strata_train_observer){.context = training,

@@ -1,7 +1,6 @@
 /* strata verify: grade (solution, completion) pairs of a JSONL file. */
-#include "verify/verify.h"
+#include "verify/verify_file.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -20,19 +19,11 @@ struct tally {
 };
 struct grading {
     const struct strata_arguments *arguments;
-    enum strata_verify_mode mode;
+    struct strata_verify_options options;
     struct strata_verdict verdict;
     struct tally tallies[KINDS];
     size_t kinds, bad;
 };
-
-/* object[key] as bytes: a JSON text may hold NUL. */
-static int text_field(const char **text, size_t *length, const json_t *object, const char *key, bool required,
-                      const char *where, struct strata_error *err) {
-    int status = strata_json_string(text, object, key, required, where, err);
-    *length = !status && *text ? json_string_length(json_object_get(object, key)) : 0;
-    return status;
-}
 
 static void count(struct grading *grading) {
     const struct strata_verdict *verdict = &grading->verdict;
@@ -47,30 +38,11 @@ static void count(struct grading *grading) {
     grading->tallies[i].score += verdict->score;
 }
 
-static int print_graded(json_t *record, const struct strata_verdict *verdict, struct strata_error *err) {
-    json_object_set_new(record, "score", json_real(verdict->score));
-    json_object_set_new(record, "correct", json_boolean(verdict->correct));
-    json_object_set_new(record, "kind", verdict->kind ? json_string(verdict->kind) : json_null());
-    json_object_set_new(record, "extracted",
-                        json_stringn(strata_buffer_string(&verdict->extracted), verdict->extracted.length));
-    json_object_set_new(record, "reason", json_string(strata_buffer_string(&verdict->reason)));
-    return strata_print_json(json_incref(record), err);
-}
-
 static int grade(struct grading *grading, json_t *record, const char *where, struct strata_error *err) {
-    struct strata_verify_input input = {0};
-    int status = text_field(&input.solution, &input.solution_length, record, "solution", true, where, err);
-    if (!status)
-        status = text_field(&input.completion, &input.completion_length, record, "completion", true, where, err);
-    if (!status) status = strata_json_string(&input.ability, record, "ability", false, where, err);
-    if (!status) status = strata_json_string(&input.verifier, record, "verifier", false, where, err);
-    if (!status) status = strata_json_string(&input.question, record, "question", false, where, err);
-    if (status) return status;
-    if (!input.verifier) input.verifier = strata_text(grading->arguments, ID(VERIFIER));
-    status = strata_verify(&grading->verdict, &input, grading->mode, err);
+    int status = strata_verify_record(&grading->verdict, record, &grading->options, where, err);
     if (status) return strata_fail_at_default(err, status, "%s", where);
     count(grading);
-    return strata_flag(grading->arguments, ID(JSON)) ? print_graded(record, &grading->verdict, err) : 0;
+    return strata_flag(grading->arguments, ID(JSON)) ? strata_print_json(json_incref(record), err) : 0;
 }
 
 static int grade_line(struct grading *grading, const char *line, size_t length, size_t number,
@@ -123,13 +95,11 @@ static void print_tallies(const struct grading *grading) {
     if (grading->bad) printf("%zu bad lines left out\n", grading->bad);
 }
 
-int strata_cli_verify(const struct strata_arguments *arguments, struct strata_error *err) {
-    struct grading grading = {.arguments = arguments};
-    grading.mode = strata_choice(arguments, ID(VERIFY_MODE)) ? STRATA_VERIFY_COMPAT : STRATA_VERIFY_STRICT;
+static int grade_file(struct grading *grading, const char *path, struct strata_error *err) {
     struct strata_map map;
-    int status = strata_map_open(&map, arguments->operands[0], err);
+    int status = strata_map_open(&map, path, err);
     if (status) return status;
-    size_t number = 0, limit = strata_size(arguments, ID(LIMIT)), graded = 0;
+    size_t number = 0, limit = strata_size(grading->arguments, ID(LIMIT)), graded = 0;
     for (size_t begin = 0; begin < map.size && !status && (!limit || graded < limit);) {
         const char *line = (const char *)map.data + begin;
         const char *end = memchr(line, '\n', map.size - begin);
@@ -137,12 +107,61 @@ int strata_cli_verify(const struct strata_arguments *arguments, struct strata_er
         number++;
         if (!blank(line, length)) {
             graded++;
-            status = grade_line(&grading, line, length, number, err);
+            status = grade_line(grading, line, length, number, err);
         }
         begin += length + 1;
     }
-    if (!status && !strata_flag(arguments, ID(JSON))) print_tallies(&grading);
-    strata_verdict_free(&grading.verdict);
     strata_map_close(&map);
+    if (!status && !strata_flag(grading->arguments, ID(JSON))) print_tallies(grading);
+    return status;
+}
+
+static int explain(const struct grading *grading, const char *path, size_t line, struct strata_error *err) {
+    struct strata_buffer steps = {0};
+    int status = strata_verify_explain(&steps, path, line, &grading->options, err);
+    if (!status) status = strata_buffer_check(&steps, err);
+    if (!status) fputs(strata_buffer_string(&steps), stdout);
+    strata_buffer_free(&steps);
+    return status;
+}
+
+static void print_bad_gold(void *context, const struct strata_error *error) {
+    char line[1400];
+    (void)context;
+    printf("%s\n", strata_error_line(error, line, sizeof line));
+}
+
+/* Unusable golds are the result, as differences are of `compare`: exit status 1 without an error block. */
+static int check_golds(const struct grading *grading, const char *path, struct strata_error *err) {
+    size_t checked, unusable;
+    int status = strata_verify_check_file(&checked, &unusable, path, &grading->options, print_bad_gold, NULL, err);
+    if (status) return status;
+    printf("%zu golds, %zu that no answer can satisfy\n", checked, unusable);
+    *err = (struct strata_error){0};
+    return unusable ? STRATA_ERR_INPUT : 0;
+}
+
+int strata_cli_verify(const struct strata_arguments *arguments, struct strata_error *err) {
+    const char *path = arguments->operands[0], *command = strata_text(arguments, ID(GRADER));
+    struct grading grading = {.arguments = arguments};
+    grading.options.mode = (enum strata_verify_mode)strata_choice(arguments, ID(VERIFY_MODE));
+    grading.options.verifier = strata_text(arguments, ID(VERIFIER));
+    grading.options.frame.gold = (enum strata_coordinates)strata_choice(arguments, ID(GOLD_BOXES));
+    grading.options.frame.answer = (enum strata_coordinates)strata_choice(arguments, ID(ANSWER_BOXES));
+    int status = 0;
+    if (command) {
+        double seconds = strata_real(arguments, ID(GRADER_TIMEOUT));
+        status = strata_custom_start(&grading.options.custom, command, seconds, err);
+    }
+    if (status) return status;
+    if (strata_given(arguments, ID(EXPLAIN))) {
+        status = explain(&grading, path, strata_size(arguments, ID(EXPLAIN)), err);
+    } else if (strata_flag(arguments, ID(CHECK_GOLD))) {
+        status = check_golds(&grading, path, err);
+    } else {
+        status = grade_file(&grading, path, err);
+    }
+    strata_custom_stop(grading.options.custom);
+    strata_verdict_free(&grading.verdict);
     return status;
 }

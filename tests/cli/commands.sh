@@ -34,6 +34,17 @@ expect 1 "pairs.jsonl:6" "solution" -- verify "$out/pairs.jsonl"
 expect 0 "skipped" "pairs.jsonl:6" -- verify "$out/pairs.jsonl" --skip-bad
 says "1 bad line"
 
+expect 0 -- verify "$out/pairs.jsonl" --explain 3
+says 'answer reads as "7.0"' "score 1"
+expect 0 -- verify "$out/pairs.jsonl" --explain 3 --verify-mode math_verify
+expect 0 -- verify "$out/pairs.jsonl" --limit 4 --grader 'while read -r line; do echo "{\"score\": 0.5}"; done'
+says "custom" "0.5000"
+expect 1 "custom grader" -- verify "$out/pairs.jsonl" --grader false
+echo '{"solution": "[{", "completion": "x", "ability": "cv_detection"}' >"$out/gold.jsonl"
+expect 1 -- verify "$out/gold.jsonl" --check-gold
+says "gold.jsonl:1" "1 golds, 1 that no answer"
+expect 2 "did you mean" -- verify "$out/pairs.jsonl" --check-golds
+
 # generate: streamed text and JSON say the same; the balance is that of the reference arithmetic whatever the threads.
 ask="generate what? --model $model --image $image --system Look. --max-new-tokens 24 --compute f32"
 # shellcheck disable=SC2086 # a list of words
