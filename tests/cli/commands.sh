@@ -34,9 +34,9 @@ expect 1 "pairs.jsonl:6" "solution" -- verify "$out/pairs.jsonl"
 expect 0 "skipped" "pairs.jsonl:6" -- verify "$out/pairs.jsonl" --skip-bad
 says "1 bad line"
 
-expect 0 -- verify "$out/pairs.jsonl" --explain 3
+expect 0 -- verify "$out/pairs.jsonl" --explain 4
 says 'answer reads as "7.0"' "score 1"
-expect 0 -- verify "$out/pairs.jsonl" --explain 3 --verify-mode math_verify
+expect 0 -- verify "$out/pairs.jsonl" --explain 4 --verify-mode math_verify
 expect 0 -- verify "$out/pairs.jsonl" --limit 4 --grader 'while read -r line; do echo "{\"score\": 0.5}"; done'
 says "custom" "0.5000"
 expect 1 "custom grader" -- verify "$out/pairs.jsonl" --grader false
