@@ -54,6 +54,21 @@ const struct strata_command strata_commands[] = {
         strata_cli_merge,
     },
     {
+        "report",
+        "RUN --out FILE [options]",
+        "show a run as one HTML page: strata, curves, and its samples",
+        "The page needs no network and opens from a folder: strata by ability, PISM curves, the balance of attention, "
+        "how "
+        "the two measures agree, and a browser of samples with their images, masks and answers. With --model, the "
+        "balance of each token stands on the answer's text.",
+        "strata report run --out report.html\n"
+        "strata report run --out report.html --samples 1000 --model models/easyvqa-tiny",
+        "out",
+        1,
+        1,
+        strata_cli_report,
+    },
+    {
         "sft",
         "DATA --model DIR --out DIR [options]",
         "train on given answers",

@@ -1,0 +1,80 @@
+#!/bin/sh
+# A report opens in headless Chromium without console errors, and its filters and keys work. usage: report.sh STRATA
+set -u
+strata=$1
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+. tests/cli/expect.sh.inc
+
+for i in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24; do
+    ability=shape
+    [ $((i % 5)) -eq 0 ] && ability='</script><i>'
+    printf '{"id": "s%d", "question": "<image>what shape is number %d?", "images": ["%s"], "solution": "blue", ' \
+        "$i" "$i" "$PWD/tests/data/cli/shape.png"
+    printf '"ability": "%s"}\n' "$ability"
+done >"$out/data.jsonl"
+expect 0 -- score "$out/data.jsonl" --engine scripted --out "$out/run" --keep-responses --quiet
+expect 0 -- report "$out/run" --out "$out/report.html"
+grep -q "25 samples, 25 in the browser" "$out/stdout" || fail "report says: $(cat "$out/stdout")"
+expect 0 -- report "$out/run" --out "$out/few.html" --samples 3 --json
+grep -q '"shown": 3' "$out/stdout" || fail "report --samples 3 says: $(cat "$out/stdout")"
+expect 1 "run.sqlite" -- report "$out/nowhere" --out "$out/none.html"
+[ ! -e "$out/none.html" ] || fail "a failed report leaves a file"
+[ "$failures" -eq 0 ] || exit 1
+
+browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome) || {
+    echo "skipped the page itself: there is no Chromium here"
+    exit 77
+}
+# The page's own script has run when ours does; what it finds goes where --dump-dom shows it.
+sed '/<\/body>/,$d' "$out/report.html" >"$out/driven.html"
+cat >>"$out/driven.html" <<'END'
+<script>
+"use strict";
+{
+  const rows = () => document.querySelectorAll("#list > li").length;
+  const set = (id, value) => {
+    const control = document.getElementById(id);
+    control.value = value;
+    control.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+  const key = (name) => document.body.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true }));
+  const opened = () => [...document.querySelectorAll("#list > li")]
+    .findIndex((item) => item.firstChild.getAttribute("aria-expanded") === "true");
+  const found = [rows()];
+  document.getElementById("next").click();
+  found.push(rows());
+  set("f-ability", "<\/script><i>");
+  found.push(rows(), opened());
+  key("j");
+  found.push(opened());
+  key("k");
+  found.push(opened());
+  set("f-text", "number 10?");
+  found.push(rows());
+  set("f-ability", "shape");
+  found.push(rows(), document.querySelectorAll(".pane").length);
+  set("f-text", "");
+  set("f-ability", "");
+  const strata = ["unsolved", "hard", "medium", "easy", "pending", "not_applicable"];
+  let sum = 0;
+  for (const stratum of strata) {
+    set("f-pism", stratum);
+    sum += rows();
+  }
+  found.push(sum);
+  document.body.append(Object.assign(document.createElement("output"), { textContent: "found " + found.join(" ") }));
+}
+</script>
+</body>
+</html>
+END
+timeout 120 "$browser" --headless --no-sandbox --disable-gpu --user-data-dir="$out/profile" --window-size=1200,900 \
+    --enable-logging=stderr --dump-dom "file://$out/driven.html" >"$out/dom" 2>"$out/console" ||
+    fail "Chromium ended with $?: $(tail -3 "$out/console")"
+grep "CONSOLE" "$out/console" && fail "the console has messages"
+# 25 samples in pages of 20 and 5; 5 of the odd ability, the first open, then the second, then the first again; number 10
+# has that ability and not the other; every sample has one stratum.
+grep -q "found 20 5 5 0 1 0 1 0 0 " "$out/dom" || fail "the page does not filter: $(grep -o 'found [0-9 -]*' "$out/dom")"
+grep -q "found .* 25</output>" "$out/dom" || fail "strata do not add up: $(grep -o 'found [0-9 -]*' "$out/dom")"
+finish
