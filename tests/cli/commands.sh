@@ -35,7 +35,7 @@ expect 0 "skipped" "pairs.jsonl:6" -- verify "$out/pairs.jsonl" --skip-bad
 says "1 bad line"
 
 expect 0 -- verify "$out/pairs.jsonl" --explain 4
-says 'answer reads as "7.0"' "score 1"
+says "answer taken from the last box" "score 1"
 expect 0 -- verify "$out/pairs.jsonl" --explain 4 --verify-mode math_verify
 expect 0 -- verify "$out/pairs.jsonl" --limit 4 --grader 'while read -r line; do echo "{\"score\": 0.5}"; done'
 says "custom" "0.5000"
