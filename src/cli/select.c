@@ -12,13 +12,13 @@
 
 static int setup_select(struct strata_select_options *options, struct strata_cut *cut,
                         const struct strata_arguments *arguments, struct strata_error *err) {
-    static const enum strata_select_paths paths[] = {STRATA_PATHS_AUTO, STRATA_PATHS_KEEP, STRATA_PATHS_ABSOLUTE};
     strata_select_options_default(options);
     options->run = arguments->operands[0];
     options->data = strata_text(arguments, ID(DATA));
     options->out = strata_text(arguments, ID(OUT));
     options->ability = strata_text(arguments, ID(ABILITY));
-    options->paths = paths[strata_choice(arguments, ID(PATHS))];
+    options->paths = strata_setup_paths(arguments);
+    options->format = strata_setup_format(arguments, options->out);
     options->random_like = strata_flag(arguments, ID(RANDOM_LIKE));
     options->seed = (uint64_t)strata_integer(arguments, ID(SEED));
     int status = 0;

@@ -63,6 +63,20 @@ void strata_print_data(const char *path) {
     strata_buffer_free(&layout);
 }
 
+enum strata_format strata_setup_format(const struct strata_arguments *arguments, const char *out) {
+    static const enum strata_format formats[] = {STRATA_FORMAT_JSONL, STRATA_FORMAT_SWIFT, STRATA_FORMAT_LLAMAFACTORY,
+                                                 STRATA_FORMAT_TRL,   STRATA_FORMAT_VERL,  STRATA_FORMAT_CSV};
+    const char *dot = strrchr(out, '.');
+    if (!strata_given(arguments, ID(FORMAT)) && dot && (strcmp(dot, ".csv") == 0 || strcmp(dot, ".tsv") == 0))
+        return STRATA_FORMAT_CSV;
+    return formats[strata_choice(arguments, ID(FORMAT))];
+}
+
+enum strata_export_paths strata_setup_paths(const struct strata_arguments *arguments) {
+    static const enum strata_export_paths paths[] = {STRATA_PATHS_AUTO, STRATA_PATHS_KEEP, STRATA_PATHS_ABSOLUTE};
+    return paths[strata_choice(arguments, ID(PATHS))];
+}
+
 static int setup_chance(struct strata_cut *cut, const char *text, struct strata_error *err) {
     if (strcmp(text, "off") == 0) {
         cut->chance = STRATA_CHANCE_OFF;

@@ -3,6 +3,7 @@
 #define STRATA_CLI_SETUP_H
 
 #include "cli/options.h"
+#include "data/export.h"
 #include "data/image.h"
 #include "data/sample.h"
 #include "difficulty/score.h"
@@ -17,6 +18,10 @@ void strata_print_plan(const struct strata_engine *engine, const struct strata_a
 
 /* The layout that the data set was taken for, on stderr; nothing where it cannot be read, which reading it will say. */
 void strata_print_data(const char *path);
+
+/* --format (a file called .csv or .tsv is one, where it is not given) and --paths. */
+enum strata_format strata_setup_format(const struct strata_arguments *arguments, const char *out);
+enum strata_export_paths strata_setup_paths(const struct strata_arguments *arguments);
 
 /* Applies --preset, then every method option that was given, onto *cut. Options that the command does not know are
  * never given. */

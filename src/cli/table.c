@@ -33,14 +33,32 @@ const struct strata_command strata_commands[] = {
         "RUN --strata LIST --out FILE [options]",
         "write the records of some strata, or a random set of equal size",
         "Cuts a run again (tau, bands, CMAB options) without the model and writes the chosen records of the data set "
-        "as they were read, with a manifest beside them that says where they come from.",
+        "as they were read, or in a trainer's layout (--format), with a manifest beside them that says where they come "
+        "from.",
         "strata select run --strata mid,hard --out mid+hard.jsonl\n"
         "strata select run --strata mid,hard --random-like --seed 1 --out random.jsonl\n"
+        "strata select run --strata mid --format llamafactory --out lf\n"
         "strata select run --by cmab --strata hard --cmab-over-tokens ratio-of-sums --out hard.jsonl",
         "out",
         1,
         1,
         strata_cli_select,
+    },
+    {
+        "convert",
+        "IN OUT --format LAYOUT [options]",
+        "write a data set in the layout of another trainer",
+        "IN is any data set that strata reads; which layout it has is told by its content and said on stderr. OUT is a "
+        "file, or a directory for llamafactory; it appears whole or not at all, and strata reads it back: ids and "
+        "columns that the layout does not know survive. Images inside records become files where the trainer wants "
+        "files. docs/formats.md has an example of each layout.",
+        "strata convert data.jsonl lf --format llamafactory\n"
+        "strata convert lf:train train.jsonl --format swift\n"
+        "strata convert 'part-*.jsonl.gz' all.csv",
+        NULL,
+        2,
+        2,
+        strata_cli_convert,
     },
     {
         "merge",

@@ -263,7 +263,7 @@ static int open_data(struct browsing *browsing, struct strata_error *err) {
     if (!code) code = read_setting(&missing, browsing, STRATA_RUN_MISSING_IMAGE, err);
     const char *name = browsing->options->data ? browsing->options->data : strata_buffer_string(&path);
     if (!code) {
-        int failed = strata_hash_file(&hash, name, &trouble);
+        int failed = strata_dataset_hash(&hash, name, &trouble);
         strata_hash_text(found, hash);
         if (!failed && strcmp(found, strata_buffer_string(&expected)) != 0) {
             strata_fail(&trouble, STRATA_ERR_STATE, "the data set has changed since the run was made");

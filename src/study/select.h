@@ -1,5 +1,5 @@
 /* `strata select` in its simplest form: cut a finished or partial run again (bands, tau, easy bound, CMAB options; no
- * model), take a union of strata, and write those records of the data set as JSONL, with a manifest beside them. */
+ * model), take a union of strata, and write those records of the data set, with a manifest beside them. */
 #ifndef STRATA_STUDY_SELECT_H
 #define STRATA_STUDY_SELECT_H
 
@@ -7,19 +7,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "data/export.h"
 #include "difficulty/score.h"
 #include "strata/error.h"
-
-enum strata_select_paths {
-    STRATA_PATHS_AUTO, /* as written when OUT lies in the data set's directory, else absolute */
-    STRATA_PATHS_KEEP, /* image paths as written */
-    STRATA_PATHS_ABSOLUTE
-};
 
 struct strata_select_options {
     const char *run;  /* run directory */
     const char *data; /* data set, or NULL: the one the run was made from (its content must still be the same) */
-    const char *out;  /* JSONL to write; the manifest is OUT + ".manifest.json" */
+    const char *out;  /* what to write; the manifest is OUT + ".manifest.json" */
     enum strata_metric metric; /* whose strata */
     bool by_chance;            /* PISM's strata under --chance */
     unsigned strata;           /* bits, strata_stratum_set; 0: any */
@@ -32,7 +27,8 @@ struct strata_select_options {
     bool random_like;
     uint64_t seed;
     const struct strata_cut *cut; /* NULL: the cut the run was made with */
-    enum strata_select_paths paths;
+    enum strata_format format;
+    enum strata_export_paths paths;
 };
 void strata_select_options_default(struct strata_select_options *options);
 
@@ -47,7 +43,8 @@ struct strata_select_summary {
     size_t strata[STRATA_STRATA]; /* samples of each stratum under this cut */
 };
 
-/* Records are written as read (columns, order and numbers kept), with "id" put first where the record had none. */
+/* STRATA_FORMAT_JSONL: records are written as read (columns, order and numbers kept), with "id" put first where the
+ * record had none. */
 int strata_select(struct strata_select_summary *summary, const struct strata_select_options *options,
                   struct strata_error *err);
 

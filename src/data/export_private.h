@@ -1,0 +1,42 @@
+/* Private to the exports: one writer, and what its files share. */
+#ifndef STRATA_DATA_EXPORT_PRIVATE_H
+#define STRATA_DATA_EXPORT_PRIVATE_H
+
+#include "base/file.h"
+#include "data/export.h"
+
+/* A column of CSV: `json` once a value showed up that a bare cell could not give back. */
+struct strata_export_column {
+    char *name;
+    bool json;
+};
+
+struct strata_export {
+    enum strata_format format;
+    enum strata_export_paths paths;
+    char *path;
+    char *folder;       /* of what is written; absolute */
+    char *image_folder; /* where images from inside records go */
+    char *image_prefix; /* that folder as records name it */
+    bool absolute;
+    struct strata_atomic_file file; /* CSV: opened at the commit */
+    struct strata_buffer line;
+    /* CSV: the header is known at the end, so records wait in a file without a name. */
+    FILE *spool;
+    struct strata_export_column *columns;
+    size_t column_count, column_capacity;
+};
+
+/* The image paths inside a record (images, image, parts of messages) made absolute, in place. */
+int strata_export_rebase(json_t *record, const char *folder, struct strata_error *err);
+/* The record in a trainer's layout, as a new reference. folder: NULL, or what makes its image names absolute. */
+int strata_export_record(json_t **out, struct strata_export *export, const struct strata_sample *sample,
+                         const char *folder, struct strata_error *err);
+
+int strata_export_csv_add(struct strata_export *export, const json_t *record, struct strata_error *err);
+int strata_export_csv_finish(struct strata_export *export, struct strata_error *err); /* into export->file */
+
+/* directory/dataset_info.json with an entry for `name`; other entries stay. */
+int strata_export_llamafactory_info(const char *directory, const char *name, struct strata_error *err);
+
+#endif

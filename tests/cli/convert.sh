@@ -1,0 +1,87 @@
+#!/bin/sh
+# strata convert: every layout out and in again, with odd content. usage: convert.sh STRATA (in the source directory)
+set -u
+strata=$1
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+. tests/cli/expect.sh.inc
+
+same() { # WHAT A B
+    cmp -s "$2" "$3" || fail "$1: $(diff "$2" "$3" | head -4)"
+}
+convert() {
+    expect 0 -- convert "$@" --quiet
+}
+
+# Unicode, nulls, nested columns, numbers that are texts, texts that look like JSON or CSV, empty texts, missing image
+# files (conversion opens none), several turns, columns that other layouts use.
+pixel=iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==
+cat >"$out/odd.jsonl" <<END
+{"id":"ä \"1\"","messages":[{"role":"system","content":"S"},{"role":"user","content":"<image>wie viele?\n<image>,;\t☃"},{"role":"assistant","content":"zwei"},{"role":"user","content":"sicher?"},{"role":"assistant","content":"ja"}],"images":["fehlt/ä b.png","/abs/c.jpg"],"solution":"007","nested":{"a":[1,2.5,null,{"b":"\u0000"}],"ü":true},"plain":"a,b\r\n\"c\" ","none":null,"listy":"[1]","empty":"","n":1e300}
+{"id":7,"messages":[{"role":"user","content":"und?"},{"role":"assistant","content":"[nein]"}],"images":[],"solution":42,"ability":"count","extra:json":"x"," lead":" blank"}
+{"id":"c","messages":[{"role":"user","content":"<image>what?"},{"role":"assistant","content":"y"}],"images":["data:image/png;base64,$pixel"],"solution":"y","question":"kept","prompt":{"kept":2},"instruction":"kept too"}
+END
+
+# As read.
+convert "$out/odd.jsonl" "$out/again.jsonl"
+convert "$out/again.jsonl" "$out/twice.jsonl"
+same "jsonl twice" "$out/again.jsonl" "$out/twice.jsonl"
+# From swift's layout through each other layout and back is the same file.
+convert "$out/odd.jsonl" "$out/swift.jsonl" --format swift
+convert "$out/swift.jsonl" "$out/all.csv"
+convert "$out/swift.jsonl" "$out/all.tsv"
+for table in csv tsv; do
+    convert "$out/all.$table" "$out/from-$table.jsonl" --format swift
+    same "$table" "$out/swift.jsonl" "$out/from-$table.jsonl"
+done
+head -1 "$out/all.csv" | grep -q '^id:json,messages:json,images:json,solution:json,nested:json,plain,none:json,listy:json' ||
+    fail "the header of all.csv: $(head -1 "$out/all.csv")"
+convert "$out/swift.jsonl" "$out/trl.jsonl" --format trl
+echo "$pixel" | base64 -d >"$out/pixel.png"
+cmp -s "$out/pixel.png" "$out"/trl.jsonl.images/*.png || fail "the inline image did not become a file"
+convert "$out/swift.jsonl" "$out/lf" --format llamafactory --paths keep
+for other in trl.jsonl lf; do
+    convert "$out/$other" "$out/back.jsonl" --format swift --paths keep
+    # Inline images are files now, and a column that the other layout would take for its own has another name.
+    sed 's/"images\/[0-9a-f]*\.png"/IMAGE/; s/"trl.jsonl.images\/[0-9a-f]*\.png"/IMAGE/; s/"original_/"/g' "$out/back.jsonl" >"$out/a"
+    sed "s|\"data:image/png;base64,$pixel\"|IMAGE|" "$out/swift.jsonl" >"$out/b"
+    same "$other" "$out/b" "$out/a"
+    convert "$out/$other" "$out/back-2.jsonl" --format trl --paths keep
+    [ "$(wc -l <"$out/back-2.jsonl")" -eq 3 ] || fail "$other to trl loses records"
+done
+[ -s "$out/lf/lf.jsonl" ] || fail "lf/lf.jsonl is not there"
+grep -q '"file_name": "lf.jsonl"' "$out/lf/dataset_info.json" || fail "dataset_info.json: $(cat "$out/lf/dataset_info.json")"
+# A record without an answer gets its solution as one, for LLaMA-Factory alone.
+echo '{"id": "n", "question": "q", "answer": "y", "images": null}' >"$out/plain.jsonl"
+convert "$out/plain.jsonl" "$out/lf/" --format llamafactory
+grep -q '"from":"gpt","value":"y"' "$out/lf/lf.jsonl" || grep -q '"value": *"y"' "$out/lf/lf.jsonl" || fail "no answer in lf.jsonl"
+convert "$out/plain.jsonl" "$out/plain-swift.jsonl" --format swift
+grep -q assistant "$out/plain-swift.jsonl" && fail "an answer appeared in the swift file"
+grep -q '"answer"' "$out/plain-swift.jsonl" || fail "the column answer is lost"
+
+# Paths: kept beside the data, absolute elsewhere.
+mkdir "$out/there"
+convert "$out/odd.jsonl" "$out/there/x.jsonl"
+grep -qF "\"$(realpath "$out")/fehlt/ä b.png\"" "$out/there/x.jsonl" || fail "the image path is not absolute"
+grep -qF '"/abs/c.jpg"' "$out/there/x.jsonl" || fail "an absolute path changed"
+grep -qF "data:image/png;base64,$pixel" "$out/there/x.jsonl" || fail "an inline image changed"
+
+# Several files, gzip, JSON arrays; the layout is said.
+gzip -c "$out/plain.jsonl" >"$out/part-1.jsonl.gz"
+echo '[{"id": "m", "question": "q", "answer": "y"}]' >"$out/part-2.json"
+expect 0 "2 files, the first: JSONL, gzip, question and answer" -- convert "$out/part-*" "$out/parts.jsonl"
+[ "$(wc -l <"$out/parts.jsonl")" -eq 2 ] || fail "two files do not give two records"
+
+# What cannot be done, and nothing half-written.
+expect 1 "verl's Parquet" "to_parquet" -- convert "$out/odd.jsonl" "$out/verl.parquet" --format verl
+[ ! -e "$out/verl.parquet" ] || fail "verl.parquet was begun"
+{ cat "$out/plain.jsonl" && echo '{"id": "bad"}'; } >"$out/bad.jsonl"
+expect 1 "bad.jsonl:2" "\"messages\" is missing" -- convert "$out/bad.jsonl" "$out/half.jsonl"
+[ ! -e "$out/half.jsonl" ] || fail "half.jsonl was written"
+expect 0 "skipped" "bad.jsonl:2" -- convert "$out/bad.jsonl" "$out/half.jsonl" --skip-bad
+grep -q "1 bad record left out" "$out/stdout" || fail "the bad record is not counted"
+expect 2 "which is not one of: jsonl swift" -- convert "$out/odd.jsonl" "$out/x" --format parquet
+for left in "$out"/*.tmp-*; do
+    [ ! -e "$left" ] || fail "a temporary file stays: $left"
+done
+finish
