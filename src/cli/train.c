@@ -107,6 +107,9 @@ static void on_evaluation(void *context, const struct strata_train_evaluation *e
                             (unsigned long long)evaluation->step, evaluation->right, evaluation->count,
                             evaluation->count ? 100 * (double)evaluation->right / (double)evaluation->count : 0,
                             strata_buffer_string(&text));
+    if (evaluation->paired)
+        strata_progress_message(training->progress, "  against the start: %+.1f points, standard error %.1f (paired)",
+                                100 * evaluation->gain, 100 * evaluation->gain_error);
     strata_buffer_free(&text);
 }
 
@@ -232,6 +235,9 @@ static void print_summary(const struct strata_train_options *options, const stru
     if (summary->skipped) printf(", %llu skipped (not finite)", (unsigned long long)summary->skipped);
     if (summary->unusable) printf(", %zu records left out", summary->unusable);
     printf("\nmodel: %s/last\n", options->out);
+    if (summary->gain_error > 0)
+        printf("held out, against the start: %+.1f points, %.1f paired standard errors\n", 100 * summary->gain,
+               summary->gain / summary->gain_error);
     if (summary->best_accuracy >= 0)
         printf("held out: last %.1f %%, best %.1f %% at step %llu: %s/best\n", 100 * summary->accuracy,
                100 * summary->best_accuracy, (unsigned long long)summary->best_step, options->out);

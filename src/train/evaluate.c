@@ -9,6 +9,7 @@
 struct evaluation {
     struct strata_trainer *trainer;
     struct strata_train_evaluation *out;
+    char *marks;
     struct strata_verdict verdict;
     size_t ability_capacity;
 };
@@ -77,6 +78,7 @@ static int grade(struct evaluation *evaluation, const struct strata_result *resu
     if (!code) code = ability_of(&ability, evaluation, sample->ability, err);
     if (code) return strata_fail_at_default(err, code, "%s", sample->where);
     evaluation->out->count++;
+    evaluation->marks[result->tag] = evaluation->verdict.correct ? 'r' : 'w';
     evaluation->out->right += evaluation->verdict.correct;
     evaluation->out->truncated += result->finish == STRATA_FINISH_LENGTH;
     ability->count++;
@@ -89,13 +91,31 @@ static int by_name(const void *a, const void *b) {
     return strcmp(x->name, y->name);
 }
 
-int strata_evaluate_held_out(struct strata_train_evaluation *out, struct strata_trainer *trainer,
+bool strata_paired_gain(double *gain, double *standard_error, const char *before, const char *after) {
+    double sum = 0.0, squares = 0.0, pairs = 0.0;
+    for (size_t i = 0; before[i] && after[i]; i++) {
+        if (before[i] == '-' || after[i] == '-') continue;
+        double difference = (after[i] == 'r') - (before[i] == 'r');
+        sum += difference;
+        squares += difference * difference;
+        pairs += 1.0;
+    }
+    *gain = *standard_error = 0.0;
+    if (pairs < 2.0) return false;
+    *gain = sum / pairs;
+    *standard_error = __builtin_sqrt((squares - sum * sum / pairs) / (pairs - 1.0) / pairs);
+    return true;
+}
+
+int strata_evaluate_held_out(struct strata_train_evaluation *out, char **marks, struct strata_trainer *trainer,
                              struct strata_error *err) {
     struct evaluation evaluation = {.trainer = trainer, .out = out};
     double start = strata_seconds();
     size_t next = 0, count = trainer->held_out.count;
     bool got = true;
-    int code = 0;
+    int code = strata_alloc(marks, count + 1, 1, err);
+    evaluation.marks = *marks;
+    if (!code) memset(evaluation.marks, '-', count);
     *out = (struct strata_train_evaluation){.step = trainer->counters.step};
     while (!code && (got || next < count)) {
         while (!code && next < count && strata_engine_has_room(trainer->engine, 1))

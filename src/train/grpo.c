@@ -436,6 +436,7 @@ int strata_grpo(struct strata_train_summary *summary, const struct strata_train_
     grpo.policy.max_completion_length = grpo_options->sampling.max_new_tokens;
     code = allocate(&grpo, err);
     if (!code) code = check_golds(&grpo, err);
+    if (!code) code = strata_trainer_baseline(trainer, err);
     while (!code && trainer->counters.step < trainer->steps) {
         code = train_rollout(&grpo, err);
         if (!code) code = strata_trainer_step_end(trainer, trainer->counters.step == trainer->steps, err);

@@ -307,6 +307,7 @@ int strata_sft(struct strata_train_summary *summary, const struct strata_train_o
     if (code) return code;
     code = strata_alloc(&sft.conversations, batch, sizeof *sft.conversations, err);
     if (!code) code = strata_alloc(&sft.micro_first, batch + 1, sizeof *sft.micro_first, err);
+    if (!code) code = strata_trainer_baseline(trainer, err);
     while (!code && trainer->counters.step < trainer->steps) {
         code = train_step(&sft, err);
         if (!code) code = strata_trainer_step_end(trainer, trainer->counters.step == trainer->steps, err);

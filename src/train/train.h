@@ -61,6 +61,8 @@ struct strata_train_ability {
 struct strata_train_evaluation {
     uint64_t step;
     size_t right, count, truncated, failed;
+    bool paired;             /* compared with the evaluation before the first update: */
+    double gain, gain_error; /* change of the share of right answers, and its standard error over pairs */
     struct strata_train_ability *abilities; /* sorted by name, owned */
     size_t ability_count;
     double seconds;
@@ -145,6 +147,7 @@ struct strata_train_summary {
     size_t unusable;                 /* prompts or conversations left out (too long, bad image) */
     double loss, reward;             /* of the last update */
     double accuracy, best_accuracy;  /* last and best evaluation; -1: none */
+    double gain, gain_error;         /* last against the one before the first update; error 0: not known */
     uint64_t best_step;
     double seconds;
     size_t peak_bytes;

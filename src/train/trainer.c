@@ -273,6 +273,7 @@ void strata_trainer_close(struct strata_trainer *trainer) {
     strata_model_close(trainer->reference);
     if (trainer->engine) strata_engine_destroy(trainer->engine);
     if (trainer->lock >= 0) strata_lock_release(trainer->lock);
+    free(trainer->baseline);
     free(trainer->names);
     json_decref(trainer->settings);
     *trainer = (struct strata_trainer){.lock = -1};

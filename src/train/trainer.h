@@ -43,6 +43,8 @@ struct strata_trainer {
     struct strata_metrics metrics;
     struct strata_train_counters counters;
     json_t *settings; /* what determines the result: fixed for the life of a run */
+    char *baseline;   /* per held-out record: 'r'ight, 'w'rong or '-' before the first update; NULL: not evaluated */
+    double gain, gain_error;
     size_t skipped_in_row;
     double accuracy; /* of the latest evaluation; -1 */
     double start;
@@ -91,8 +93,14 @@ bool strata_trainer_interrupted(const struct strata_trainer *trainer);
 void strata_trainer_message(const struct strata_trainer *trainer, const char *format, ...) STRATA_PRINTF(2, 3);
 void strata_trainer_summary(struct strata_train_summary *summary, const struct strata_trainer *trainer);
 
-/* Greedy answers to a held-out set, graded (evaluate.c). */
-int strata_evaluate_held_out(struct strata_train_evaluation *out, struct strata_trainer *trainer,
+/* Evaluates a new run before its first update: what later evaluations are compared with. */
+int strata_trainer_baseline(struct strata_trainer *trainer, struct strata_error *err);
+/* Greedy answers to the held-out set, graded (evaluate.c); marks (one per record, NUL at the end; owned by the caller):
+ * 'r', 'w' or '-' for a record without an answer. */
+int strata_evaluate_held_out(struct strata_train_evaluation *out, char **marks, struct strata_trainer *trainer,
                              struct strata_error *err);
+/* Share right in `after` minus share right in `before`, over records answered in both; the standard error of its mean
+ * (ddof 1). False when fewer than two pairs. */
+bool strata_paired_gain(double *gain, double *standard_error, const char *before, const char *after);
 
 #endif

@@ -114,6 +114,10 @@ static int read_counters(struct strata_trainer *trainer, struct strata_train_res
     }
     if (!code)
         code = strata_json_real(&counters->best_accuracy, resume->state, "best_accuracy", true, resume->directory, err);
+    const char *baseline = NULL;
+    if (!code) code = strata_json_string(&baseline, resume->state, "baseline", false, resume->directory, err);
+    if (!code && baseline && !(trainer->baseline = strata_strdup(baseline)))
+        code = strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
     if (!code) code = strata_json_real(&trainer->accuracy, resume->state, "accuracy", true, resume->directory, err);
     if (!code)
         code = strata_json_int(&resume->mark.metrics, resume->state, "metrics_bytes", true, 0, INT64_MAX,
@@ -165,6 +169,7 @@ int strata_trainer_save(struct strata_trainer *trainer, bool best, struct strata
                   counters->best_accuracy, "accuracy", trainer->accuracy, "metrics_bytes", (json_int_t)mark.metrics,
                   "completions_bytes", (json_int_t)mark.completions, "settings", trainer->settings);
     if (!state) return strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
+    if (trainer->baseline) json_object_set_new(state, "baseline", json_string(trainer->baseline));
     struct strata_checkpoint checkpoint = {.out = trainer->options->out,
                                            .source = trainer->options->engine.model,
                                            .config = &trainer->model->config,

@@ -118,18 +118,32 @@ static json_t *evaluation_line(const struct strata_train_evaluation *evaluation)
                             json_real((double)ability->right / (double)ability->count));
     }
     double graded = evaluation->count ? (double)evaluation->count : 1.0;
-    return json_pack("{s:I, s:{s:f, s:I, s:I, s:I, s:o}, s:{s:f}}", "step", (json_int_t)evaluation->step, "eval",
-                     "accuracy", (double)evaluation->right / graded, "count", (json_int_t)evaluation->count,
-                     "truncated", (json_int_t)evaluation->truncated, "failed", (json_int_t)evaluation->failed,
-                     "ability", abilities, "time", "eval", evaluation->seconds);
+    json_t *line = json_pack("{s:I, s:{s:f, s:I, s:I, s:I, s:o}, s:{s:f}}", "step", (json_int_t)evaluation->step,
+                             "eval", "accuracy", (double)evaluation->right / graded, "count",
+                             (json_int_t)evaluation->count, "truncated", (json_int_t)evaluation->truncated, "failed",
+                             (json_int_t)evaluation->failed, "ability", abilities, "time", "eval", evaluation->seconds);
+    if (line && evaluation->paired)
+        json_object_set_new(line, "paired",
+                            json_pack("{s:f, s:f}", "gain", evaluation->gain, "error", evaluation->gain_error));
+    return line;
 }
 
 static int evaluate(struct strata_trainer *trainer, bool *best, struct strata_error *err) {
     struct strata_train_evaluation evaluation;
-    int code = strata_evaluate_held_out(&evaluation, trainer, err);
+    char *marks = NULL;
+    int code = strata_evaluate_held_out(&evaluation, &marks, trainer, err);
+    if (!code && trainer->counters.step == 0) {
+        trainer->baseline = marks;
+        marks = NULL;
+    } else if (!code && trainer->baseline) {
+        evaluation.paired = strata_paired_gain(&evaluation.gain, &evaluation.gain_error, trainer->baseline, marks);
+        trainer->gain = evaluation.gain;
+        trainer->gain_error = evaluation.gain_error;
+    }
+    free(marks);
     if (!code && evaluation.count) {
         trainer->accuracy = (double)evaluation.right / (double)evaluation.count;
-        *best = trainer->accuracy > trainer->counters.best_accuracy;
+        *best = trainer->counters.step > 0 && trainer->accuracy > trainer->counters.best_accuracy;
         if (*best) {
             trainer->counters.best_accuracy = trainer->accuracy;
             trainer->counters.best_step = trainer->counters.step;
@@ -140,6 +154,11 @@ static int evaluate(struct strata_trainer *trainer, bool *best, struct strata_er
     }
     free(evaluation.abilities);
     return code;
+}
+
+int strata_trainer_baseline(struct strata_trainer *trainer, struct strata_error *err) {
+    bool best = false;
+    return trainer->held_out.count && trainer->counters.step == 0 ? evaluate(trainer, &best, err) : 0;
 }
 
 int strata_trainer_step_end(struct strata_trainer *trainer, bool final, struct strata_error *err) {
@@ -166,6 +185,8 @@ void strata_trainer_summary(struct strata_train_summary *summary, const struct s
     summary->tokens = counters->tokens;
     summary->unusable = (size_t)counters->unusable;
     summary->accuracy = trainer->accuracy;
+    summary->gain = trainer->gain;
+    summary->gain_error = trainer->gain_error;
     summary->best_accuracy = counters->best_accuracy;
     summary->best_step = counters->best_step;
     summary->seconds = strata_seconds() - trainer->start;

@@ -151,6 +151,28 @@ static void test_start(void **state) {
     teardown(&fixture);
 }
 
+/* W = base + alpha/rank B A, as PEFT merges it. */
+static void test_scale(void **state) {
+    struct strata_lora_options options = {.rank = 4, .alpha = 6.0, .b_deviation = 0.3, .targets = "up_proj"};
+    struct fixture fixture;
+    (void)state;
+    setup(&fixture, &options);
+    assert_int_equal(strata_lora_merge(&fixture.lora, NULL, NULL), 0);
+    const struct strata_lora_module *m = &fixture.lora.modules[2];
+    float *row = malloc(m->K * sizeof *row);
+    for (size_t n = 0; n < m->N; n++) {
+        strata_matrix_get_row(row, m->row.matrix, m->row.first_row + n);
+        for (size_t k = 0; k < m->K; k++) {
+            double sum = 0.0;
+            for (size_t r = 0; r < 4; r++) sum += (double)m->b[n * 4 + r] * (double)m->a[r * m->K + k];
+            double want = (double)m->base[n * m->K + k] + 1.5 * sum;
+            if (!(fabs((double)row[k] - want) <= 1e-6)) fail_msg("%zu, %zu: %g, not %g", n, k, (double)row[k], want);
+        }
+    }
+    free(row);
+    teardown(&fixture);
+}
+
 static void test_files(void **state) {
     struct strata_lora_options options = {.rank = 2, .alpha = 8.0, .b_deviation = 1.0, .targets = "o_proj"};
     struct strata_lora_options empty = {.rank = 2, .alpha = 8.0, .targets = "o_proj"};
@@ -200,6 +222,7 @@ static void test_unknown_target(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_gradients), cmocka_unit_test(test_start),
-                                       cmocka_unit_test(test_files), cmocka_unit_test(test_unknown_target)};
+                                       cmocka_unit_test(test_scale), cmocka_unit_test(test_files),
+                                       cmocka_unit_test(test_unknown_target)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -200,6 +200,26 @@ static void test_ratio_one(void **state) {
     remove_directory(out);
 }
 
+/* A rollout cut into two updates: the first has the prompts, and so the gradient, of a rollout half its size. (The
+ * moments tell: AdamW's first step is the same for gradients of another scale.) */
+static void test_updates(void **state) {
+    char *a = temporary_directory(), *b = temporary_directory();
+    struct run one = grpo_run(a, 1), two = grpo_run(b, 1);
+    (void)state;
+    one.grpo.policy.type = two.grpo.policy.type = STRATA_LOSS_BNPO;
+    two.grpo.updates = 2;
+    one.grpo.prompts = two.grpo.prompts = 6;
+    succeed(&one);
+    succeed(&two);
+    assert_true(one.summary.loss == two.summary.loss);
+    char *metrics = timeless_metrics(a);
+    assert_null(strstr(metrics, "\"grad_norm\": 0.0,")); /* some group has unequal rewards */
+    free(metrics);
+    same_file(a, b, "last/optimizer.safetensors");
+    remove_directory(a);
+    remove_directory(b);
+}
+
 /* ---- killing and resuming ---- */
 
 /* Runs in a child that is killed after `microseconds`, or ends by itself. */
@@ -326,6 +346,35 @@ static void test_refused(void **state) {
     remove_directory(other);
 }
 
+static size_t messages_seen;
+
+static void count_message(void *context, const char *text) {
+    (void)context;
+    messages_seen += strstr(text, "skipped") != NULL;
+}
+
+/* A rate that blows the weights up: updates that are not finite are counted and skipped, then the run gives up with its
+ * state saved. */
+static void test_not_finite(void **state) {
+    char *out = temporary_directory();
+    struct run run = sft_run(out, 40);
+    (void)state;
+    run.options.rate = 10.0;
+    run.options.warmup_ratio = 0;
+    run.options.adamw.weight_decay = 10.0;
+    run.options.schedule = STRATA_SCHEDULE_CONSTANT;
+    run.options.max_skipped = 3;
+    run.options.save_steps = 0;
+    run.options.observer.on_message = count_message;
+    messages_seen = 0;
+    expect(&run, STRATA_ERR_NUMERIC, "3 updates in a row");
+    assert_true(run.summary.skipped >= 3 && messages_seen == run.summary.skipped);
+    char *last = strata_path_join(out, "last");
+    assert_true(strata_is_directory(last));
+    free(last);
+    remove_directory(out);
+}
+
 static void test_rotation(void **state) {
     char *out = temporary_directory();
     struct run run = sft_run(out, 6);
@@ -353,9 +402,10 @@ static void test_rotation(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sft_overfits), cmocka_unit_test(test_micro_batches), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_ratio_one),    cmocka_unit_test(test_kill_sft),      cmocka_unit_test(test_kill_grpo),
-        cmocka_unit_test(test_kill_lora),    cmocka_unit_test(test_resume),        cmocka_unit_test(test_interrupt),
-        cmocka_unit_test(test_refused),      cmocka_unit_test(test_rotation),
+        cmocka_unit_test(test_ratio_one),    cmocka_unit_test(test_updates),       cmocka_unit_test(test_kill_sft),
+        cmocka_unit_test(test_kill_grpo),    cmocka_unit_test(test_kill_lora),     cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_interrupt),    cmocka_unit_test(test_refused),       cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_rotation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
