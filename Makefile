@@ -11,7 +11,7 @@ CTEST    ?= ctest --output-on-failure --timeout 600 -j $(JOBS)
 WERROR   ?= OFF
 FUZZ_SECONDS ?= 600
 
-.PHONY: all help setup build demo data test asan tsan early-stopping mutate fuzz lint format docs clean \
+.PHONY: all help setup build demo data test asan tsan early-stopping mutate fuzz lint format docs report-shots clean \
         conformance conformance-training conformance-easyvqa conformance-rewards conformance-benchmarks
 
 all: build
@@ -79,6 +79,10 @@ format:
 ## docs                         docs/commands from the option table
 docs: build
 	@$(BUILD)/strata help --markdown docs/commands
+
+## report-shots                 the pictures in docs/report.md, from the demo's run (needs Chromium)
+report-shots: demo
+	@scripts/report_shots.sh $(BUILD)/strata .cache/demo/run
 
 ## conformance MODELS=DIR       against reference results of transformers [ISA=level] [COMPUTE=f32|bf16]
 conformance: setup

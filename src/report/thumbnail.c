@@ -8,13 +8,13 @@
 /* Mean of the pixels of one box, rounded. */
 static void box_mean(uint8_t out[3], const struct strata_image *image, size_t top, size_t bottom, size_t left,
                      size_t right) {
-    uint64_t sum[3] = {0}, count = (uint64_t)(bottom - top) * (right - left);
+    uint64_t sum[3] = {0}, count = 0;
     for (size_t row = top; row < bottom; row++) {
         const uint8_t *pixel = image->rgb + 3 * (row * image->width + left);
-        for (size_t column = left; column < right; column++, pixel += 3)
+        for (size_t column = left; column < right; column++, count++, pixel += 3)
             for (int c = 0; c < 3; c++) sum[c] += pixel[c];
     }
-    for (int c = 0; c < 3; c++) out[c] = (uint8_t)((sum[c] + count / 2) / count);
+    for (int c = 0; c < 3; c++) out[c] = count ? (uint8_t)((sum[c] + count / 2) / count) : 0;
 }
 
 static int shrink(struct strata_image *out, const struct strata_image *image, size_t longer, size_t side,
