@@ -11,7 +11,7 @@ CTEST    ?= ctest --output-on-failure --timeout 600 -j $(JOBS)
 WERROR   ?= OFF
 FUZZ_SECONDS ?= 600
 
-.PHONY: all help setup build demo data test asan tsan early-stopping mutate fuzz lint format docs report-shots clean \
+.PHONY: all help setup build install demo data test asan tsan early-stopping mutate fuzz lint format docs report-shots clean \
         conformance conformance-training conformance-easyvqa conformance-rewards conformance-benchmarks
 
 all: build
@@ -26,6 +26,13 @@ setup:
 ## build (the default)          build/strata
 build: setup
 	@scripts/build.sh $(BUILD) -DSTRATA_WERROR=$(WERROR) -- strata
+
+## install [PREFIX=/usr/local] [DESTDIR=]  program, library, headers, man pages, completion
+PREFIX ?= /usr/local
+install: setup
+	@scripts/build.sh $(BUILD) -DSTRATA_WERROR=$(WERROR) -- strata strata_archive strata_pages
+	@DESTDIR="$(DESTDIR)" cmake --install $(BUILD) --prefix $(PREFIX) >/dev/null
+	@echo "installed in $(DESTDIR)$(PREFIX)"
 
 ## data                         fetch EasyVQA (PyPI, MIT) into data/easyvqa
 data:

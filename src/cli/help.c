@@ -52,9 +52,8 @@ static bool required(const struct strata_command *command, const struct strata_o
     return found && (found == command->required || found[-1] == ' ') && (!found[length] || found[length] == ' ');
 }
 
-/* Help text with the default or "required" behind it. */
-static void description(struct strata_buffer *out, const struct strata_command *command,
-                        const struct strata_option *option) {
+void strata_help_description(struct strata_buffer *out, const struct strata_command *command,
+                             const struct strata_option *option) {
     strata_buffer_text(out, option->help);
     if (required(command, option)) strata_buffer_text(out, " (required)");
     if (option->standard) strata_buffer_printf(out, " [%s]", option->standard);
@@ -113,7 +112,7 @@ void strata_help_command(struct strata_buffer *out, const struct strata_command 
                     strata_buffer_printf(out, "%*s", (int)(28 - column), "");
                 }
                 strata_buffer_clear(&text);
-                description(&text, command, member);
+                strata_help_description(&text, command, member);
                 wrap(out, strata_buffer_string(&text), 28, 28, WIDTH);
                 strata_buffer_text(out, "\n");
             }
@@ -162,7 +161,7 @@ void strata_help_markdown(struct strata_buffer *out, const struct strata_command
         cell(out, strata_buffer_string(&text));
         strata_buffer_text(out, "` | ");
         strata_buffer_clear(&text);
-        description(&text, command, option);
+        strata_help_description(&text, command, option);
         cell(out, strata_buffer_string(&text));
         strata_buffer_text(out, " |\n");
     }
@@ -181,9 +180,10 @@ void strata_help_markdown_index(struct strata_buffer *out) {
              "stdout, progress and\nmessages to stderr.\n");
 }
 
-static int write_page(const char *directory, const char *name, struct strata_buffer *page, struct strata_error *err) {
-    char file[64];
-    snprintf(file, sizeof file, "%s.md", name);
+static int write_page(const char *directory, const char *name, const char *suffix, struct strata_buffer *page,
+                      struct strata_error *err) {
+    char file[80];
+    snprintf(file, sizeof file, "%s.%s", name, suffix);
     char *path = strata_path_join(directory, file);
     int status = path ? strata_buffer_check(page, err) : strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
     if (!status) status = strata_file_write(path, page->data, page->length, err);
@@ -197,12 +197,27 @@ static int write_pages(const char *directory, struct strata_error *err) {
     for (size_t i = 0; i < strata_command_count && !status; i++) {
         strata_buffer_clear(&page);
         strata_help_markdown(&page, &strata_commands[i]);
-        status = write_page(directory, strata_commands[i].name, &page, err);
+        status = write_page(directory, strata_commands[i].name, "md", &page, err);
     }
     if (!status) {
         strata_buffer_clear(&page);
         strata_help_markdown_index(&page);
-        status = write_page(directory, "README", &page, err);
+        status = write_page(directory, "README", "md", &page, err);
+    }
+    strata_buffer_free(&page);
+    return status;
+}
+
+static int write_man_pages(const char *directory, struct strata_error *err) {
+    struct strata_buffer page = {0};
+    int status = strata_make_directories(directory, err);
+    for (size_t i = 0; i <= strata_command_count && !status; i++) {
+        const struct strata_command *command = i < strata_command_count ? &strata_commands[i] : NULL;
+        char name[64];
+        snprintf(name, sizeof name, command ? "strata-%s" : "strata%s", command ? command->name : "");
+        strata_buffer_clear(&page);
+        strata_help_man(&page, command);
+        status = write_page(directory, name, "1", &page, err);
     }
     strata_buffer_free(&page);
     return status;
@@ -210,9 +225,13 @@ static int write_pages(const char *directory, struct strata_error *err) {
 
 int strata_cli_help(const struct strata_arguments *arguments, struct strata_error *err) {
     const char *directory = strata_text(arguments, STRATA_OPTION_ID_MARKDOWN);
+    const char *man = strata_text(arguments, STRATA_OPTION_ID_MAN);
     if (directory) return write_pages(directory, err);
+    if (man) return write_man_pages(man, err);
     struct strata_buffer text = {0};
-    if (arguments->operand_count) {
+    if (strata_flag(arguments, STRATA_OPTION_ID_COMPLETION)) {
+        strata_help_completion(&text);
+    } else if (arguments->operand_count) {
         const char *name = arguments->operands[0];
         const struct strata_command *command = strata_command_find(name);
         if (!command) {

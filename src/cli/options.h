@@ -106,10 +106,16 @@ bool strata_listed(const struct strata_arguments *arguments, enum strata_option_
  * near: edit distance with transpositions, at most a third of the word. */
 const char *strata_nearest(const char *word, const void *names, size_t count, size_t stride);
 
-/* Help as text for a terminal, and the page of docs/commands. */
+/* Help as text for a terminal, the page of docs/commands, the man page (of `strata` itself where command is NULL), and
+ * completion for bash. */
 void strata_help_overview(struct strata_buffer *out);
 void strata_help_command(struct strata_buffer *out, const struct strata_command *command);
 void strata_help_markdown(struct strata_buffer *out, const struct strata_command *command);
 void strata_help_markdown_index(struct strata_buffer *out);
+void strata_help_man(struct strata_buffer *out, const struct strata_command *command);
+void strata_help_completion(struct strata_buffer *out);
+/* An option's help with its default, "required" and "repeatable" behind it. */
+void strata_help_description(struct strata_buffer *out, const struct strata_command *command,
+                             const struct strata_option *option);
 
 #endif
