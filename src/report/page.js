@@ -195,6 +195,16 @@
   for (const f of filters) f.addEventListener("input", filter);
   $("filters").addEventListener("submit", (event) => event.preventDefault());
   $("filters").addEventListener("reset", () => setTimeout(filter));
+  /* The fields of the agreement table, rows PISM, columns CMAB. The filters do the same for the keyboard. */
+  const fields = $("confusion-t") ? [...$("confusion-t").parentNode.querySelectorAll(".heat")] : [];
+  fields.forEach((field, i) => field.addEventListener("click", () => {
+    const strata = ["unsolved", "hard", "medium", "easy"];
+    $("filters").reset();
+    $("f-pism").value = strata[Math.floor(i / 4)];
+    $("f-cmab").value = strata[i % 4];
+    filter();
+    $("filters").scrollIntoView({ behavior: "smooth" });
+  }));
   $("back").addEventListener("click", () => turn(-1));
   $("next").addEventListener("click", () => turn(1));
   wide.addEventListener("change", () => draw(true));

@@ -27,6 +27,14 @@ static double percent(uint64_t part, uint64_t whole) {
     return whole ? 100 * (double)part / (double)whole : 0;
 }
 
+static const char *share_text(char out[16], uint64_t part, uint64_t whole) {
+    if (whole)
+        snprintf(out, 16, "%.1f %%", percent(part, whole));
+    else
+        snprintf(out, 16, "\xE2\x80\x93");
+    return out;
+}
+
 static void put_tile(struct strata_buffer *page, const char *label, const char *detail, const char *format, ...)
     STRATA_PRINTF(4, 5);
 static void put_tile(struct strata_buffer *page, const char *label, const char *detail, const char *format, ...) {
@@ -46,7 +54,7 @@ static void put_tile(struct strata_buffer *page, const char *label, const char *
 
 static void put_tiles(struct strata_buffer *page, const struct strata_report_numbers *numbers) {
     const struct strata_report_row *total = &numbers->total;
-    char detail[128];
+    char detail[128], share[16];
     strata_buffer_text(page, "<dl class=\"tiles\">\n");
     size_t pending = numbers->metrics & STRATA_METRIC_PISM ? total->pism[STRATA_STRATUM_PENDING]
                                                            : total->cmab[STRATA_STRATUM_PENDING];
@@ -56,19 +64,19 @@ static void put_tiles(struct strata_buffer *page, const struct strata_report_num
     if (numbers->metrics & STRATA_METRIC_PISM) {
         snprintf(detail, sizeof detail, "%llu of %llu draws on the whole image right",
                  (unsigned long long)total->plain_right, (unsigned long long)total->plain_drawn);
-        put_tile(page, "Accuracy, sampled", detail, "%.1f %%", percent(total->plain_right, total->plain_drawn));
+        put_tile(page, "Accuracy, sampled", detail, "%s", share_text(share, total->plain_right, total->plain_drawn));
     }
     if (numbers->metrics & STRATA_METRIC_CMAB) {
         snprintf(detail, sizeof detail, "%llu of %llu answers right", (unsigned long long)total->cmab_right,
                  (unsigned long long)total->cmab_answered);
-        put_tile(page, "Accuracy, balance answers", detail, "%.1f %%",
-                 percent(total->cmab_right, total->cmab_answered));
+        put_tile(page, "Accuracy, balance answers", detail, "%s",
+                 share_text(share, total->cmab_right, total->cmab_answered));
     }
     if (numbers->metrics & STRATA_METRIC_PISM) {
         snprintf(detail, sizeof detail, "%llu drawn, %llu not needed", (unsigned long long)numbers->draws,
                  (unsigned long long)numbers->draws_saved);
-        put_tile(page, "Draws saved", detail, "%.1f %%",
-                 percent(numbers->draws_saved, numbers->draws + numbers->draws_saved));
+        put_tile(page, "Draws saved", detail, "%s",
+                 share_text(share, numbers->draws_saved, numbers->draws + numbers->draws_saved));
     }
     snprintf(detail, sizeof detail, "cut off by the token limit");
     put_tile(page, "Truncated answers", detail, "%llu", (unsigned long long)numbers->truncated);
@@ -258,6 +266,7 @@ static void put_curve(struct strata_buffer *page, const struct strata_report_num
 
 static void put_curves(struct strata_buffer *page, const struct strata_report_numbers *numbers) {
     size_t shown = numbers->row_count < CURVES ? numbers->row_count : CURVES;
+    if (numbers->row_count == 1) shown = 0; /* it would repeat all samples */
     strata_buffer_text(page, "<section aria-labelledby=\"h-curves\">\n<h2 id=\"h-curves\">PISM curves</h2>\n<p>");
     if (numbers->cut.pism.full_curve)
         strata_buffer_text(page,
@@ -269,8 +278,8 @@ static void put_curves(struct strata_buffer *page, const struct strata_report_nu
                   "standard error. Drawing stopped as soon as each verdict was certain, which leaves these "
                   "shares exact but would bias a mean over the draws made; <code>strata score --full-curve</code> "
                   "gives mean pass rates.");
-    strata_buffer_text(page, " The grey line repeats all samples.");
-    if (shown < numbers->row_count)
+    if (shown) strata_buffer_text(page, " The grey line repeats all samples.");
+    if (shown && shown < numbers->row_count)
         strata_buffer_printf(page, " The %zu largest of %zu abilities are shown.", shown, numbers->row_count);
     strata_buffer_text(page, "</p>\n<div class=\"multiples\">\n");
     for (size_t i = 0; i <= shown; i++) put_curve(page, numbers, i);
@@ -311,7 +320,7 @@ static void put_balance(struct strata_buffer *page, const struct strata_report_n
                                    "Histogram of rho on a logarithmic axis, right and wrong answers stacked; "
                                    "dashed lines are the limits of the bands."};
     strata_plot_logarithmic(&plot.x, edges[first], edges[last + 1], "\xCF\x81, attention on image / on text (log)");
-    strata_plot_linear(&plot.y, 0, (double)most, NULL);
+    strata_plot_linear(&plot.y, 0, most < 5 ? 5 : (double)most, NULL); /* whole numbers at the ticks */
     strata_buffer_printf(page,
                          "<figure><figcaption>Balance \xCF\x81 of %zu answers <span class=\"key k4\"></span>right "
                          "<span class=\"key k5\"></span>wrong</figcaption>\n",
@@ -344,7 +353,7 @@ static void put_agreement(struct strata_buffer *page, const struct strata_report
         strata_buffer_text(page, "One of the two does not vary: there is no rank correlation.");
     else
         strata_buffer_printf(page, "Spearman rank correlation %+.2f, unsolved to easy, ties at their mean rank.", rank);
-    strata_buffer_text(page, "</p></figure>\n");
+    strata_buffer_text(page, " A click on a field shows those in the browser below.</p></figure>\n");
 }
 
 static void put_measures(struct strata_buffer *page, const struct strata_report_numbers *numbers) {

@@ -63,6 +63,13 @@ cat >>"$out/driven.html" <<'END'
     sum += rows();
   }
   found.push(sum);
+  const fields = document.getElementById("confusion-t").parentNode.querySelectorAll(".heat");
+  let agreed = true;
+  for (const field of fields) {
+    field.dispatchEvent(new MouseEvent("click"));
+    agreed &&= rows() === Number(field.nextElementSibling.textContent);
+  }
+  found.push(fields.length, agreed);
   document.body.append(Object.assign(document.createElement("output"), { textContent: "found " + found.join(" ") }));
 }
 </script>
@@ -74,7 +81,8 @@ timeout 120 "$browser" --headless --no-sandbox --disable-gpu --user-data-dir="$o
     fail "Chromium ended with $?: $(tail -3 "$out/console")"
 grep "CONSOLE" "$out/console" && fail "the console has messages"
 # 25 samples in pages of 20 and 5; 5 of the odd ability, the first open, then the second, then the first again; number 10
-# has that ability and not the other; every sample has one stratum.
+# has that ability and not the other; every sample has one stratum; each of the 16 fields of
+# the agreement table shows as many samples as it says.
 grep -q "found 20 5 5 0 1 0 1 0 0 " "$out/dom" || fail "the page does not filter: $(grep -o 'found [0-9 -]*' "$out/dom")"
-grep -q "found .* 25</output>" "$out/dom" || fail "strata do not add up: $(grep -o 'found [0-9 -]*' "$out/dom")"
+grep -q "found .* 25 16 true</output>" "$out/dom" || fail "strata do not add up: $(grep -o 'found [0-9 -]*' "$out/dom")"
 finish
