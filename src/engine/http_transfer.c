@@ -77,7 +77,7 @@ static struct endpoint *choose(struct http *http, const struct endpoint *failed,
     double together = 0;
     bool other = false;
     for (size_t i = 0; i < http->endpoint_count; i++)
-        other = other || (&http->endpoints[i] != failed && awake(&http->endpoints[i], now));
+        other = other || (failed && &http->endpoints[i] != failed && awake(&http->endpoints[i], now));
     for (size_t i = 0; i < http->endpoint_count; i++) {
         struct endpoint *endpoint = &http->endpoints[i];
         if (!awake(endpoint, now) || (other && endpoint == failed)) continue;

@@ -172,7 +172,7 @@ const char *strata_infer_option(struct strata_span answer, const struct strata_c
     struct strata_buffer plain = {0};
     strata_buffer_append(&plain, answer.data, answer.length);
     for (size_t i = 0; i < plain.length; i++) {
-        if (memchr(".()[],:;!*#{}", plain.data[i], 13)) plain.data[i] = ' ';
+        if (plain.data[i] && strchr(".()[],:;!*#{}", plain.data[i])) plain.data[i] = ' ';
     }
     struct words words = look_at_words((struct strata_span){plain.data, plain.length}, choices);
     strata_buffer_free(&plain);

@@ -166,10 +166,10 @@ static bool radix_integer(struct strata_span word, json_t **out) {
     int base = kind == 'x' ? 16 : kind == 'o' ? 8 : kind == 'b' ? 2 : 0;
     memcpy(digits, word.data + 2, word.length - 2);
     if (!base) return false;
-    *out = json_integer((json_int_t)strtoull(digits, &end, base));
-    if (!*end) return true;
-    json_decref(*out);
-    return false;
+    unsigned long long value = strtoull(digits, &end, base);
+    if (*end) return false;
+    *out = json_integer((json_int_t)value);
+    return true;
 }
 
 /* A number that JSON has not: only its text is kept. */
@@ -192,7 +192,7 @@ static json_t *parse_number(struct parser *parser) {
     parser->at = end;
     if (radix_integer(word, &value)) return value;
     if (strata_python_int(&digits, word)) {
-        bool padded = word.data[0] == '0' && strspn(word.data, "0_") < word.length;
+        bool padded = word.data[0] == '0' && strata_buffer_string(&digits)[0] != '0'; /* 007; but 00 is fine */
         errno = 0;
         long long whole = strtoll(strata_buffer_string(&digits), NULL, 10);
         if (!padded) value = errno ? opaque(strata_buffer_string(&digits)) : json_integer(whole);

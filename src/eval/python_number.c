@@ -95,7 +95,7 @@ bool strata_python_float(double *out, struct strata_span text) {
     struct strata_buffer clean = {0};
     bool good = number_text(&clean, text) && drop_underscores(&clean);
     struct strata_span rest = strata_span_trim((struct strata_span){clean.data, clean.length});
-    good = good && float_syntax(rest);
+    good = good && rest.data && float_syntax(rest);
     if (good) *out = strtod(rest.data, NULL);
     strata_buffer_free(&clean);
     return good;

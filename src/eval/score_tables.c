@@ -12,7 +12,7 @@ static int count(json_t *counters, const char *name, const char *what, const jso
         if (json_object_set_new(counters, name, entry)) return strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
     }
     const json_t *before = json_object_get(entry, what);
-    bool nan = json_is_null(amount) || (before && json_is_null(before));
+    bool nan = json_is_null(amount) || json_is_null(before);
     json_t *after = nan ? json_null()
                     : json_is_integer(amount) && (!before || json_is_integer(before))
                         ? json_integer(json_integer_value(before) + json_integer_value(amount))

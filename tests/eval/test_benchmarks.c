@@ -88,6 +88,7 @@ static void test_literals(void **state) {
         {"[1,,2]", "SyntaxError"},
         {"['x", "SyntaxError"},
         {"01", "SyntaxError"},
+        {"0xfg", "SyntaxError"},
         {"", "SyntaxError"},
         {"[x for x in y]", "NameError"},
     };
