@@ -164,11 +164,11 @@ static int time_request(struct timing *timing, const struct workload *work, cons
 }
 
 static json_t *describe(const struct workload *work, size_t batch, const struct timing *timing) {
-    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f}", "compute", work->plan.compute, "batch",
-                     (json_int_t)batch, "prompt_tokens", (json_int_t)work->prompt_tokens, "image_tokens",
-                     (json_int_t)work->image_tokens, "tokens", (json_int_t)timing->tokens, "seconds", timing->seconds,
-                     "first_token_s", timing->vision + timing->prefill, "vision_s", timing->vision, "decode_s",
-                     timing->decode);
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f}", "compute", work->plan.compute, "weights",
+                     work->plan.weights, "batch", (json_int_t)batch, "prompt_tokens", (json_int_t)work->prompt_tokens,
+                     "image_tokens", (json_int_t)work->image_tokens, "tokens", (json_int_t)timing->tokens, "seconds",
+                     timing->seconds, "first_token_s", timing->vision + timing->prefill, "vision_s", timing->vision,
+                     "decode_s", timing->decode);
 }
 
 static int prefill(const struct bench *bench, const struct workload *work, struct strata_error *err) {

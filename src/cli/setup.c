@@ -30,6 +30,7 @@ int strata_setup_engine(struct strata_engine **out, const struct strata_argument
     struct strata_native_options options = {
         .model = strata_text(arguments, ID(MODEL)),
         .compute = strata_text(arguments, ID(COMPUTE)),
+        .weights = strata_text(arguments, ID(WEIGHTS)),
         .isa = strata_text(arguments, ID(ISA)),
         .threads = strata_size(arguments, ID(THREADS)),
         .batch = batch,
@@ -51,8 +52,8 @@ void strata_print_plan(const struct strata_engine *engine, const struct strata_a
     strata_bytes_text(weights, (double)plan.weight_bytes);
     strata_bytes_text(cache, (double)plan.max_pages * (double)plan.page_bytes);
     strata_bytes_text(workspace, (double)plan.workspace_bytes);
-    fprintf(stderr, "model: %s parameters; %s kernels, %s, %zu thread%s, up to %zu answers in flight\n", parameters,
-            plan.isa, plan.compute, plan.threads, plan.threads == 1 ? "" : "s", plan.batch);
+    fprintf(stderr, "model: %s parameters; %s kernels, %s, %s weights, %zu thread%s, up to %zu answers in flight\n",
+            parameters, plan.isa, plan.compute, plan.weights, plan.threads, plan.threads == 1 ? "" : "s", plan.batch);
     fprintf(stderr, "memory: weights %s, workspace %s, keys and values up to %s\n", weights, workspace, cache);
 }
 

@@ -10,7 +10,8 @@
 #include "engine/engine.h"
 #include "strata/error.h"
 
-/* The engine that --engine, --model, --compute, --isa, --threads, --batch, --memory and --max-pixels ask for. */
+/* The engine that --engine, --model, --compute, --weights, --isa, --threads, --batch, --memory and --max-pixels ask
+ * for. */
 int strata_setup_engine(struct strata_engine **out, const struct strata_arguments *arguments, struct strata_error *err);
 
 /* What the native engine settled on and what memory it may take, on stderr; nothing for other engines. */

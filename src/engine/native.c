@@ -16,7 +16,7 @@
 #define DRAWS_NUMBER_TYPE  "draws 1"          /* changes when the same seed would give other tokens */
 
 void strata_native_options_default(struct strata_native_options *options) {
-    *options = (struct strata_native_options){.compute = "auto", .isa = "auto"};
+    *options = (struct strata_native_options){.compute = "auto", .weights = "auto", .isa = "auto"};
 }
 
 static unsigned capabilities(const void *self) {
@@ -90,11 +90,29 @@ static const struct strata_engine_vtable native_vtable = {.capabilities = capabi
                                                           .identity = identity,
                                                           .destroy = destroy};
 
+static const char *weights_name(enum strata_weight_type type) {
+    return type == STRATA_WEIGHT_INT8 ? "int8" : type == STRATA_WEIGHT_BF16 ? "bf16" : "f32";
+}
+
+/* What --weights says, or --compute where it says nothing. */
+static int choose_weights(struct strata_model_options *model, const struct strata_native_options *options,
+                          const char *compute, struct strata_error *err) {
+    const char *weights = options->weights ? options->weights : "auto";
+    if (strcmp(weights, "auto") == 0 && strcmp(compute, "bf16") == 0) weights = "bf16";
+    model->weights_as_stored = strcmp(weights, "auto") == 0;
+    if (model->weights_as_stored) return 0;
+    for (int type = STRATA_WEIGHT_F32; type <= STRATA_WEIGHT_INT8; type++) {
+        model->weights = (enum strata_weight_type)type;
+        if (strcmp(weights, weights_name(model->weights)) == 0) return 0;
+    }
+    return strata_fail(err, STRATA_ERR_USAGE, "unknown weight type \"%s\": f32, bf16, int8 or auto", weights);
+}
+
 /* Level and compute type, then the model's weights in the form they want. */
 static int open_model(struct native *native, const struct strata_native_options *options, struct strata_error *err) {
     const struct strata_level *level;
     const char *compute = options->compute ? options->compute : "auto";
-    struct strata_model_options model = {.config = options->config, .weights_as_stored = true};
+    struct strata_model_options model = {.config = options->config};
     model.max_pixels = options->max_pixels == 0          ? DEFAULT_MAX_PIXELS
                        : options->max_pixels == SIZE_MAX ? 0
                                                          : options->max_pixels;
@@ -102,17 +120,14 @@ static int open_model(struct native *native, const struct strata_native_options 
     if (!f32 && !bf16 && strcmp(compute, "auto") != 0) {
         return strata_fail(err, STRATA_ERR_USAGE, "unknown compute type \"%s\": f32, bf16 or auto", compute);
     }
-    int code = strata_level_choose(&level, options->isa, err);
+    int code = choose_weights(&model, options, compute, err);
+    if (!code) code = strata_level_choose(&level, options->isa, err);
     if (!code) code = strata_threads_create(&native->threads, options->threads, err);
-    if (bf16) {
-        model.weights_as_stored = false;
-        model.weights = STRATA_WEIGHT_BF16;
-    }
     model.threads = native->threads;
     if (!code) code = strata_model_open(&native->model, options->model, &model, err);
     if (code) return code;
-    bool stored_bf16 = native->model->weights.embedding.type == STRATA_WEIGHT_BF16;
-    if (!f32 && !bf16) bf16 = stored_bf16 && strcmp(strata_level_name(level), "avx512bf16") == 0;
+    bool wide = native->model->weights.embedding.type == STRATA_WEIGHT_F32;
+    if (!f32 && !bf16) bf16 = !wide && strcmp(strata_level_name(level), "avx512bf16") == 0;
     return strata_compute_create(&native->compute, level, bf16 ? STRATA_COMPUTE_BF16 : STRATA_COMPUTE_F32,
                                  native->threads, err);
 }
@@ -180,9 +195,10 @@ int strata_engine_native(struct strata_engine **out, const struct strata_native_
         destroy(native);
         return code;
     }
-    snprintf(native->identity, sizeof native->identity, "%s %s %s max_pixels=%zu " DRAWS_NUMBER_TYPE,
+    snprintf(native->identity, sizeof native->identity, "%s %s %s weights=%s max_pixels=%zu " DRAWS_NUMBER_TYPE,
              native->model->identity, strata_level_name(native->compute.level),
-             native->compute.type == STRATA_COMPUTE_BF16 ? "bf16" : "f32", native->model->processor.max_pixels);
+             native->compute.type == STRATA_COMPUTE_BF16 ? "bf16" : "f32",
+             weights_name(native->model->weights.embedding.type), native->model->processor.max_pixels);
     return strata_engine_wrap(out, &native_vtable, native, err);
 }
 
@@ -191,6 +207,7 @@ void strata_native_plan(struct strata_native_plan *plan, const struct strata_eng
     *plan = (struct strata_native_plan){
         .isa = strata_level_name(native->compute.level),
         .compute = native->compute.type == STRATA_COMPUTE_BF16 ? "bf16" : "f32",
+        .weights = weights_name(native->model->weights.embedding.type),
         .threads = strata_threads_count(native->threads),
         .batch = native->batch,
         .weight_bytes = native->model->weights.packed_bytes,

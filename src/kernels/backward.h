@@ -13,7 +13,7 @@
 
 #define STRATA_ROW_BLOCK 512 /* rows per partial sum of a parameter's gradient */
 
-/* ---- linear layers: strata_linear_forward, out = x W^T + bias ---- */
+/* ---- linear layers: strata_linear_forward, out = x W^T + bias; f32 and bf16 weights ---- */
 
 /* dx[m][k] = sum_n dout[m][n] W[n][k] (+ dx as it was, when add), from the packed weights themselves: blocks of
  * 64 x 64 are turned over on the way, so no second copy of W exists. */

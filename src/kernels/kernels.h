@@ -5,9 +5,9 @@
  *
  * Batch invariance (contract 2): the value of one output row depends on its own input row only, never on M, on the
  * other rows, on threads or on how the caller cut the work. Each sum runs in one fixed order: linear layers over K in
- * blocks of STRATA_K_BLOCK, each started at zero and added to the running total in ascending order; attention over
- * blocks of STRATA_KEY_BLOCK keys at absolute positions. A level (plain, avx2, avx512, avx512bf16) has its own bits;
- * within a level everything is reproducible.
+ * blocks of STRATA_K_BLOCK (int8 weights: of STRATA_GROUP), each started at zero and added to the running total in
+ * ascending order; attention over blocks of STRATA_KEY_BLOCK keys at absolute positions. A level (plain, avx2, avx512,
+ * avx512bf16) has its own bits; within a level everything is reproducible.
  *
  * Nothing here allocates in a hot path, prints, or knows a model. */
 #ifndef STRATA_KERNELS_KERNELS_H
@@ -22,6 +22,7 @@
 
 #define STRATA_PANEL     64  /* outputs (or keys) side by side in a packed panel */
 #define STRATA_K_BLOCK   512 /* inputs per partial sum */
+#define STRATA_GROUP     128 /* inputs that share one scale of an int8 weight */
 #define STRATA_KEY_BLOCK 64  /* keys per block of attention; also the tokens of one key/value page */
 
 struct strata_level; /* one ISA level's table of inner kernels (private) */
@@ -56,19 +57,24 @@ enum strata_weight_type { STRATA_WEIGHT_F32, STRATA_WEIGHT_BF16, STRATA_WEIGHT_I
 /* W (N,K), y = x W^T. Panels of STRATA_PANEL outputs, zero-padded in N:
  *   F32   [ceil(N/64)][K][64] float
  *   BF16  [ceil(N/64)][ceil(K/2)][64][2] uint16, odd K zero-padded
- *   INT8  (later) with one scale per output */
+ *   INT8  [ceil(N/64)] panels, each of ceil(K/STRATA_GROUP) groups of inputs: [64] float scales, then
+ *         [ceil(inputs/2)][64][2] int8 as BF16 has it. W[n][k] is scale * value, |value| <= 127, and scale is the
+ *         largest |W[n][k]| of the group / 127: symmetric, no zero point.
+ * An int8 value is exact in bf16, so products are those of a bf16 weight; the sum of a group (its own block of the
+ * fixed order over K) is multiplied by the scale in fp32. Half the bytes of bf16 pass by when decoding. Forward only.
+ */
 struct strata_matrix {
     enum strata_weight_type type;
     size_t N, K;
     void *panels; /* owned */
     size_t bytes;
-    float *scales; /* (N) for INT8, else NULL */
 };
 int strata_matrix_create(struct strata_matrix *out, enum strata_weight_type type, size_t N, size_t K,
                          struct strata_error *err);
-/* Rows [first, first+rows) of W from fp32 (rows,K); a bf16 matrix rounds to nearest even. */
+/* Rows [first, first+rows) of W from fp32 (rows,K); a bf16 matrix rounds to nearest even; an int8
+ * matrix finds its scales, and rounds to nearest even in them. */
 void strata_matrix_set_rows(struct strata_matrix *matrix, size_t first, size_t rows, const float *source);
-/* The same from bf16 bits, exact in both matrix types. */
+/* The same from bf16 bits, exact in f32 and bf16 matrices. */
 void strata_matrix_set_rows_bf16(struct strata_matrix *matrix, size_t first, size_t rows, const uint16_t *source);
 /* One row widened to fp32: embedding lookup from a tied head, saving a checkpoint. */
 void strata_matrix_get_row(float *out, const struct strata_matrix *matrix, size_t row);

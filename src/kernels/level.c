@@ -28,7 +28,8 @@ static bool runs_here(const struct strata_level *level) {
                         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
     if (level == &strata_level_avx2) return avx2;
     if (level == &strata_level_avx512) return avx512;
-    if (level == &strata_level_avx512bf16) return avx512 && __builtin_cpu_supports("avx512bf16");
+    if (level == &strata_level_avx512bf16)
+        return avx512 && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bf16");
 #endif
     return level == &strata_level_plain;
 }

@@ -11,16 +11,19 @@
 
 #include "kernels/kernels.h"
 
-/* out[r][c] = ((add ? out[r][c] : 0) + bias[c]) + sum_k x[r][k] w[k][c], for r < rows, c < columns. The sum runs over k
- * ascending from zero in one accumulator per output, whatever rows is: K <= STRATA_K_BLOCK is one block of the fixed
- * order. panel is [K][64] float, or [ceil(K/2)][64][2] bf16 (with odd K the partner of the last k is not used). */
+/* out[r][c] = ((add ? out[r][c] : 0) + bias[c]) + scale[c] * sum_k x[r][k] w[k][c], for r < rows, c < columns. The sum
+ * runs over k ascending from zero in one accumulator per output, whatever rows is: K <= STRATA_K_BLOCK is one block of
+ * the fixed order. panel is [K][64] float, or [ceil(K/2)][64][2] bf16 or int8 (with odd K the partner of the last k is
+ * not used). */
 struct strata_tile {
     float *out;
     size_t out_stride;
     const void *x;   /* float, or what round_rows wrote (tile_bf16) */
     size_t x_stride; /* in elements of x */
     const void *panel;
-    const float *bias; /* may be NULL */
+    const float *bias;  /* may be NULL */
+    const float *scale; /* (64): what the finished sums are multiplied by; NULL: nothing */
+    const char *next;   /* what is read after this panel; NULL: what stands behind it */
     size_t K, rows, columns;
     bool add;
 };
@@ -53,6 +56,10 @@ struct strata_level {
     strata_tile_function *tile_f32;   /* float x, float panel */
     strata_tile_function *tile_widen; /* float x, bf16 panel widened exactly */
     strata_tile_function *tile_bf16;  /* rounded x, bf16 panel */
+    strata_tile_function *tile_int8;  /* rounded x, int8 panel: the bits of tile_bf16 with the panel of widen_int8 */
+    strata_tile_function *tile_int8_widen; /* float x, int8 panel: likewise those of tile_widen */
+    /* count int8 values as bf16. */
+    void (*widen_int8)(uint16_t *out, const int8_t *values, size_t count);
     /* x rounded to bf16 as tile_bf16 reads it: activation_bytes an element (2: bf16; 4: float holding the rounded
      * value), rows out_stride elements apart. With 2 bytes an odd K is padded with a zero (out_stride is even). */
     size_t activation_bytes;

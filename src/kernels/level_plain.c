@@ -4,12 +4,13 @@
 #include "kernels/backward_body.inc.h"
 #include "kernels/level.h"
 #include "kernels/rows_body.inc.h"
+#include "kernels/widen_body.inc.h"
 
 static void tile_end(const struct strata_tile *tile, size_t r, const float sums[STRATA_PANEL]) {
     float *out = tile->out + r * tile->out_stride;
     for (size_t c = 0; c < tile->columns; c++) {
         const float before = (tile->add ? out[c] : 0.0f) + (tile->bias ? tile->bias[c] : 0.0f);
-        out[c] = before + sums[c];
+        out[c] = before + (tile->scale ? sums[c] * tile->scale[c] : sums[c]);
     }
 }
 
@@ -37,6 +38,19 @@ static void tile_widen(const struct strata_tile *tile) {
     }
 }
 
+static void tile_int8_widen(const struct strata_tile *tile) {
+    const int8_t *panel = tile->panel;
+    for (size_t r = 0; r < tile->rows; r++) {
+        const float *x = (const float *)tile->x + r * tile->x_stride;
+        float sums[STRATA_PANEL] = {0};
+        for (size_t k = 0; k < tile->K; k++) {
+            const int8_t *pairs = panel + k / 2 * (2 * STRATA_PANEL) + k % 2;
+            for (size_t c = 0; c < STRATA_PANEL; c++) sums[c] += x[k] * (float)pairs[2 * c];
+        }
+        tile_end(tile, r, sums);
+    }
+}
+
 static void round_rows(void *out, size_t out_stride, const float *x, size_t x_stride, size_t rows, size_t K) {
     for (size_t r = 0; r < rows; r++)
         for (size_t k = 0; k < K; k++)
@@ -57,6 +71,9 @@ const struct strata_level strata_level_plain = {
     .tile_f32 = tile_f32,
     .tile_widen = tile_widen,
     .tile_bf16 = tile_widen,
+    .tile_int8 = tile_int8_widen,
+    .tile_int8_widen = tile_int8_widen,
+    .widen_int8 = widen_int8,
     .activation_bytes = sizeof(float),
     .round_rows = round_rows,
     .softmax_block = softmax_block,

@@ -1,9 +1,13 @@
-/* Every tuned level's table: LEVEL_SYMBOL and LEVEL_NAME, and what it does for bf16 (TILE_BF16, ACTIVATION_BYTES). */
+/* Every tuned level's table: LEVEL_SYMBOL and LEVEL_NAME, and what it does for bf16 (TILE_BF16, TILE_INT8,
+ * ACTIVATION_BYTES). */
 const struct strata_level LEVEL_SYMBOL = {
     .name = LEVEL_NAME,
     .tile_f32 = tile_f32,
     .tile_widen = tile_widen,
     .tile_bf16 = TILE_BF16,
+    .tile_int8 = TILE_INT8,
+    .tile_int8_widen = tile_int8_widen,
+    .widen_int8 = widen_int8,
     .activation_bytes = ACTIVATION_BYTES,
     .round_rows = round_rows,
     .softmax_block = softmax_block,

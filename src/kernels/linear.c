@@ -1,25 +1,31 @@
 /* Linear layers: how the work is cut. What determines the result is the level's tile and the order of K blocks alone:
- * out = (((out or 0) + bias) + block 0) + block 1 + …, whatever M, the threads and the cuts below are. */
+ * out = (((out or 0) + bias) + block 0) + block 1 + …, whatever M, the threads and the cuts below are. Blocks of int8
+ * weights are their groups; many rows widen one to bf16 first, few read it as it is, with the same bits. */
 #include "kernels/kernels.h"
 #include "kernels/level.h"
 
-#define FEW_ROWS     16  /* decoding: weights pass by once, front to back; more rows: blocks of them stay in L2 */
+#define FEW_ROWS     16 /* decoding: weights pass by once, front to back; more rows: blocks of them stay in L2 */
+#define ONE_TILE     6  /* rows that a tile takes at once: more rows widen an int8 block first */
+#define WIDE_BYTES   (sizeof(uint16_t) * STRATA_GROUP * STRATA_PANEL)
 #define ROW_BLOCK    192 /* rows beside which a block of a panel is used */
 #define PANEL_GROUP  8
 #define FEW_PRODUCTS ((size_t)1 << 17) /* under about 10 us of work, other threads are not woken */
+
+_Static_assert(STRATA_K_BLOCK % STRATA_GROUP == 0, "rounded rows are packed by blocks of K");
 
 struct linear {
     const struct strata_compute *compute;
     float *out;
     const float *x, *bias;
     const struct strata_matrix *weight;
-    strata_tile_function *tile;
+    strata_tile_function *tile, *widened_tile; /* int8, many rows: the tile that reads what widen_int8 wrote */
     size_t out_stride, x_stride, M;
     bool add;
     bool rounded; /* the tile reads what round_rows wrote: */
     bool packed;  /* all of it before, block by block of K, in compute->shared; else by each task in its scratch */
     size_t row_block, row_blocks, panels, group;
     size_t value, x_value; /* bytes of one weight, of one x as the tile reads it */
+    size_t block, lead;    /* inputs per partial sum; bytes of scales before them */
     size_t panel_bytes;
 };
 
@@ -30,18 +36,25 @@ static size_t pieces_of(size_t count, size_t piece) {
     return (count + piece - 1) / piece;
 }
 
-/* One panel, one block of K. */
+/* One panel, one block of K. wide: room to widen an int8 block in, or NULL to read it as it is. */
 static void linear_block(const struct linear *linear, const void *x, size_t x_stride, size_t row, size_t rows, size_t p,
-                         size_t k) {
-    const size_t column = p * STRATA_PANEL;
-    linear->tile(&(struct strata_tile){
+                         size_t k, void *wide) {
+    const size_t column = p * STRATA_PANEL, inputs = smaller(linear->block, linear->weight->K - k);
+    const char *scales = (const char *)linear->weight->panels + p * linear->panel_bytes +
+                         k * STRATA_PANEL * linear->value + k / linear->block * linear->lead;
+    const void *panel = scales + linear->lead;
+    const bool widen = linear->lead && wide;
+    if (widen) linear->compute->level->widen_int8(wide, panel, (inputs + inputs % 2) * STRATA_PANEL);
+    (widen ? linear->widened_tile : linear->tile)(&(struct strata_tile){
         .out = linear->out + row * linear->out_stride + column,
         .out_stride = linear->out_stride,
         .x = x,
         .x_stride = x_stride,
-        .panel = (const char *)linear->weight->panels + p * linear->panel_bytes + k * STRATA_PANEL * linear->value,
+        .panel = widen ? wide : panel,
+        .next = widen ? (const char *)panel + (inputs + inputs % 2) * STRATA_PANEL : NULL,
+        .scale = linear->lead ? (const float *)(const void *)scales : NULL,
         .bias = linear->bias && k == 0 ? linear->bias + column : NULL,
-        .K = smaller(STRATA_K_BLOCK, linear->weight->K - k),
+        .K = inputs,
         .rows = rows,
         .columns = smaller(STRATA_PANEL, linear->weight->N - column),
         .add = linear->add || k > 0,
@@ -51,7 +64,10 @@ static void linear_block(const struct linear *linear, const void *x, size_t x_st
 /* Few rows: panel after panel as they lie in memory. Rounded inputs are kept for as many k as fit. */
 static void few_rows(const struct linear *linear, size_t begin, size_t end, void *scratch) {
     const size_t K = linear->weight->K, M = linear->M;
-    const size_t fit = linear->compute->scratch_bytes / (M * linear->x_value) / STRATA_K_BLOCK * STRATA_K_BLOCK;
+    void *wide = linear->lead && M > ONE_TILE ? scratch : NULL;
+    void *rounded = (char *)scratch + (wide ? WIDE_BYTES : 0);
+    const size_t room = linear->compute->scratch_bytes - (wide ? WIDE_BYTES : 0);
+    const size_t fit = room / (M * linear->x_value) / STRATA_K_BLOCK * STRATA_K_BLOCK;
     const size_t chunk = linear->rounded ? smaller(fit, K) : K;
     for (size_t first = 0; first < K; first += chunk) {
         const size_t last = smaller(first + chunk, K);
@@ -59,18 +75,19 @@ static void few_rows(const struct linear *linear, size_t begin, size_t end, void
         size_t stride = linear->x_stride;
         if (linear->rounded) {
             stride = last - first + (last - first) % 2;
-            linear->compute->level->round_rows(scratch, stride, linear->x + first, linear->x_stride, M, last - first);
-            x = scratch;
+            linear->compute->level->round_rows(rounded, stride, linear->x + first, linear->x_stride, M, last - first);
+            x = rounded;
         }
         for (size_t p = begin; p < end; p++)
-            for (size_t k = first; k < last; k += STRATA_K_BLOCK)
-                linear_block(linear, x + (k - first) * linear->x_value, stride, 0, M, p, k);
+            for (size_t k = first; k < last; k += linear->block)
+                linear_block(linear, x + (k - first) * linear->x_value, stride, 0, M, p, k, wide);
     }
 }
 
-/* Where x of row m, block k stands in compute->shared: blocks of K, each (M, STRATA_K_BLOCK). */
+/* Where x of row m from input k on stands in compute->shared: blocks of K, each (M, STRATA_K_BLOCK). */
 static char *packed_at(const struct linear *linear, size_t m, size_t k) {
-    return (char *)linear->compute->shared + (k * linear->M + m * STRATA_K_BLOCK) * linear->x_value;
+    const size_t inside = k % STRATA_K_BLOCK;
+    return (char *)linear->compute->shared + ((k - inside) * linear->M + m * STRATA_K_BLOCK + inside) * linear->x_value;
 }
 
 static void pack_task(void *context, size_t index, size_t worker) {
@@ -94,11 +111,12 @@ static void linear_task(void *context, size_t index, size_t worker) {
     }
     const size_t row = index % linear->row_blocks * linear->row_block;
     const size_t rows = smaller(linear->row_block, linear->M - row);
-    for (size_t k = 0; k < linear->weight->K; k += STRATA_K_BLOCK)
+    for (size_t k = 0; k < linear->weight->K; k += linear->block)
         for (size_t p = begin; p < end; p++) {
             const void *x =
                 linear->packed ? (const void *)packed_at(linear, row, k) : linear->x + row * linear->x_stride + k;
-            linear_block(linear, x, linear->packed ? STRATA_K_BLOCK : linear->x_stride, row, rows, p, k);
+            linear_block(linear, x, linear->packed ? STRATA_K_BLOCK : linear->x_stride, row, rows, p, k,
+                         linear->compute->scratch[worker]);
         }
 }
 
@@ -117,17 +135,22 @@ static void run(struct linear *linear) {
 void strata_linear_forward(const struct strata_compute *compute, float *out, size_t out_stride, const float *x,
                            size_t x_stride, const struct strata_matrix *weight, const float *bias, size_t M, bool add) {
     const struct strata_level *level = compute->level;
-    const bool wide = weight->type == STRATA_WEIGHT_F32, rounded = !wide && compute->type == STRATA_COMPUTE_BF16;
-    const size_t value = wide ? sizeof(float) : sizeof(uint16_t);
+    const bool wide = weight->type == STRATA_WEIGHT_F32, narrow = weight->type == STRATA_WEIGHT_INT8;
+    const bool rounded = !wide && compute->type == STRATA_COMPUTE_BF16;
+    const size_t value = wide ? sizeof(float) : narrow ? sizeof(int8_t) : sizeof(uint16_t);
+    const size_t lead = narrow ? STRATA_PANEL * sizeof(float) : 0;
     struct linear linear = {
         .compute = compute,
         .out = out,
         .x = x,
         .bias = bias,
         .weight = weight,
-        .tile = wide      ? level->tile_f32
-                : rounded ? level->tile_bf16
-                          : level->tile_widen,
+        .tile = wide                ? level->tile_f32
+                : narrow && rounded ? level->tile_int8
+                : narrow            ? level->tile_int8_widen
+                : rounded           ? level->tile_bf16
+                                    : level->tile_widen,
+        .widened_tile = rounded ? level->tile_bf16 : level->tile_widen,
         .out_stride = out_stride,
         .x_stride = x_stride,
         .M = M,
@@ -137,7 +160,10 @@ void strata_linear_forward(const struct strata_compute *compute, float *out, siz
         .panels = pieces_of(weight->N, STRATA_PANEL),
         .value = value,
         .x_value = rounded ? level->activation_bytes : sizeof(float),
-        .panel_bytes = (wide ? weight->K : weight->K + weight->K % 2) * STRATA_PANEL * value,
+        .block = narrow ? STRATA_GROUP : STRATA_K_BLOCK,
+        .lead = lead,
+        .panel_bytes = (wide ? weight->K : weight->K + weight->K % 2) * STRATA_PANEL * value +
+                       pieces_of(weight->K, STRATA_GROUP) * lead,
     };
     if (M == 0 || weight->N == 0) return;
     if (!linear.packed) {

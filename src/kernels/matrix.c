@@ -1,4 +1,5 @@
 /* Packed weights: see the layouts in kernels.h. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,28 +10,42 @@
 
 #define MOST_INPUTS ((size_t)1 << 20) /* a rounded row must fit strata_compute.shared */
 
+#define SCALES_BYTES (STRATA_PANEL * sizeof(float))
+#define GROUP_BYTES  (SCALES_BYTES + STRATA_GROUP * STRATA_PANEL)
+_Static_assert(STRATA_GROUP % 2 == 0, "groups are whole pairs");
+
+/* Values of a panel; int8: bytes, scales included. */
 static size_t panel_values(const struct strata_matrix *matrix) {
-    const size_t K = matrix->type == STRATA_WEIGHT_BF16 ? matrix->K + matrix->K % 2 : matrix->K;
-    return K * STRATA_PANEL;
+    const size_t even = matrix->K + matrix->K % 2, groups = (matrix->K + STRATA_GROUP - 1) / STRATA_GROUP;
+    if (matrix->type == STRATA_WEIGHT_F32) return matrix->K * STRATA_PANEL;
+    return even * STRATA_PANEL + (matrix->type == STRATA_WEIGHT_INT8 ? groups * SCALES_BYTES : 0);
 }
 /* Where W[n][k] stands, in values. */
 static size_t position(const struct strata_matrix *matrix, size_t n, size_t k) {
     const size_t panel = n / STRATA_PANEL * panel_values(matrix), column = n % STRATA_PANEL;
-    if (matrix->type == STRATA_WEIGHT_BF16) return panel + (k / 2 * STRATA_PANEL + column) * 2 + k % 2;
-    return panel + k * STRATA_PANEL + column;
+    if (matrix->type == STRATA_WEIGHT_F32) return panel + k * STRATA_PANEL + column;
+    const size_t pair = (k / 2 * STRATA_PANEL + column) * 2 + k % 2;
+    if (matrix->type == STRATA_WEIGHT_BF16) return panel + pair;
+    return panel + pair + (k / STRATA_GROUP + 1) * SCALES_BYTES;
+}
+/* The scale of W[n][k], k the first input of its group. */
+static float *scale_at(const struct strata_matrix *matrix, size_t n, size_t k) {
+    char *group = (char *)matrix->panels + n / STRATA_PANEL * panel_values(matrix) + k / STRATA_GROUP * GROUP_BYTES;
+    return (float *)(void *)group + n % STRATA_PANEL;
 }
 
 int strata_matrix_create(struct strata_matrix *out, enum strata_weight_type type, size_t N, size_t K,
                          struct strata_error *err) {
     *out = (struct strata_matrix){.type = type, .N = N, .K = K};
-    if (type != STRATA_WEIGHT_F32 && type != STRATA_WEIGHT_BF16)
-        return strata_fail(err, STRATA_ERR_UNSUPPORTED, "weights of type %d are not implemented", (int)type);
     if (K > MOST_INPUTS)
         return strata_fail(err, STRATA_ERR_UNSUPPORTED, "a matrix of %zu inputs: the most is %zu", K, MOST_INPUTS);
-    const size_t value = type == STRATA_WEIGHT_BF16 ? sizeof(uint16_t) : sizeof(float);
+    const size_t value = type == STRATA_WEIGHT_INT8   ? sizeof(int8_t)
+                         : type == STRATA_WEIGHT_BF16 ? sizeof(uint16_t)
+                                                      : sizeof(float);
     const size_t panels = N / STRATA_PANEL + (N % STRATA_PANEL != 0);
     size_t bytes;
-    if (!strata_add_ok(&bytes, K, K % 2) || !strata_mul_ok(&bytes, bytes, STRATA_PANEL * value) ||
+    /* No type takes more than fp32 does, scales included. */
+    if (!strata_add_ok(&bytes, K, 2) || !strata_mul_ok(&bytes, bytes, STRATA_PANEL * sizeof(float)) ||
         !strata_mul_ok(&bytes, bytes, panels))
         return strata_fail(err, STRATA_ERR_MEMORY, "a matrix of %zu x %zu does not fit the address space", N, K);
     bytes = panels * panel_values(out) * value;
@@ -55,9 +70,37 @@ int strata_matrix_create(struct strata_matrix *out, enum strata_weight_type type
     }
 #define AS_IS(value) (value)
 
+/* Symmetric int8, one row and group at a time. A sum with 1.5 * 2^23 rounds to nearest even; values that are not finite
+ * (a checkpoint with such is refused by who reads it) become something within the range. */
+#define LARGEST 127.0f
+#define ROUNDER 12582912.0f
+static int8_t round_int8(float value) {
+    const float rounded = (value + ROUNDER) - ROUNDER;
+    return (int8_t)(rounded >= -LARGEST ? (rounded <= LARGEST ? rounded : LARGEST) : -LARGEST);
+}
+#define SET_ROWS_INT8(SOURCE_TYPE, CONVERT)                                                                            \
+    for (size_t begin = 0; begin < matrix->K; begin += STRATA_GROUP) {                                                 \
+        const size_t end = matrix->K - begin < STRATA_GROUP ? matrix->K : begin + STRATA_GROUP;                        \
+        for (size_t row = 0; row < rows; row++) {                                                                      \
+            const SOURCE_TYPE *w = source + row * matrix->K;                                                           \
+            int8_t *target = matrix->panels;                                                                           \
+            float largest = 0.0f;                                                                                      \
+            for (size_t k = begin; k < end; k++) {                                                                     \
+                const float size = fabsf(CONVERT(w[k]));                                                               \
+                largest = size > largest ? size : largest;                                                             \
+            }                                                                                                          \
+            const float scale = largest / LARGEST;                                                                     \
+            *scale_at(matrix, first + row, begin) = scale;                                                             \
+            for (size_t k = begin; k < end; k++)                                                                       \
+                target[position(matrix, first + row, k)] = scale > 0.0f ? round_int8(CONVERT(w[k]) / scale) : 0;       \
+        }                                                                                                              \
+    }
+
 static void set_rows(struct strata_matrix *matrix, size_t first, size_t rows, const float *source) {
     if (matrix->type == STRATA_WEIGHT_F32) {
         SET_ROWS(float, float, AS_IS)
+    } else if (matrix->type == STRATA_WEIGHT_INT8) {
+        SET_ROWS_INT8(float, AS_IS)
     } else {
         SET_ROWS(float, uint16_t, strata_bf16_round)
     }
@@ -65,6 +108,8 @@ static void set_rows(struct strata_matrix *matrix, size_t first, size_t rows, co
 static void set_rows_bf16(struct strata_matrix *matrix, size_t first, size_t rows, const uint16_t *source) {
     if (matrix->type == STRATA_WEIGHT_F32) {
         SET_ROWS(uint16_t, float, strata_bf16_widen)
+    } else if (matrix->type == STRATA_WEIGHT_INT8) {
+        SET_ROWS_INT8(uint16_t, strata_bf16_widen)
     } else {
         SET_ROWS(uint16_t, uint16_t, AS_IS)
     }
@@ -93,13 +138,16 @@ void strata_matrix_set_rows_bf16(struct strata_matrix *matrix, size_t first, siz
 void strata_matrix_get_row(float *out, const struct strata_matrix *matrix, size_t row) {
     for (size_t k = 0; k < matrix->K; k++) {
         const size_t at = position(matrix, row, k);
-        out[k] = matrix->type == STRATA_WEIGHT_BF16 ? strata_bf16_widen(((const uint16_t *)matrix->panels)[at])
-                                                    : ((const float *)matrix->panels)[at];
+        if (matrix->type == STRATA_WEIGHT_F32)
+            out[k] = ((const float *)matrix->panels)[at];
+        else if (matrix->type == STRATA_WEIGHT_BF16)
+            out[k] = strata_bf16_widen(((const uint16_t *)matrix->panels)[at]);
+        else
+            out[k] = (float)((const int8_t *)matrix->panels)[at] * *scale_at(matrix, row, k);
     }
 }
 
 void strata_matrix_free(struct strata_matrix *matrix) {
     free(matrix->panels);
-    free(matrix->scales);
     *matrix = (struct strata_matrix){0};
 }

@@ -1,10 +1,12 @@
 /* The matrix tiles, included by every level with vector fused multiply-adds. The level defines before:
  *   VECTOR, VECTOR_FLOATS          its register and how many floats that is; V_REGISTER, its asm constraint
- *   V_ZERO() V_SET(x) V_LOAD(p) V_STORE(p, v) V_ADD(a, b) V_FMA(a, b, c)
- *   PAIRS_EVEN(p), PAIRS_ODD(p)    the even / odd k of VECTOR_FLOATS bf16 pairs, widened
+ *   V_ZERO() V_SET(x) V_LOAD(p) V_STORE(p, v) V_ADD(a, b) V_MUL(a, b) V_FMA(a, b, c)
+ *   PAIRS_EVEN(p), PAIRS_ODD(p)    the even / odd k of VECTOR_FLOATS bf16 pairs, widened; INT8_EVEN(p), INT8_ODD(p) of
+ *                                  int8 pairs
  *   VECTORS_1 … VECTORS_6          registers side by side in a tile of that many rows: rows x vectors accumulators, the
  *                                  vectors of weights and one broadcast must fit the register file
- *   VDP(c, x, w), PAIR_SET(p), PAIRS(p), PAIRS_FIRST(w)   bf16 dot products, where the level has them
+ *   VDP(c, x, w), PAIR_SET(p), PAIRS(p), PAIRS_FIRST(w), bf16_of_int8, in_order   bf16 dot products, where the level
+ * has them; four vectors side by side
  *
  * Accumulators have names: gcc 12 spills AVX2 tiles that are written as arrays (60 instead of 119 GFLOP/s). `rows` and
  * `vectors` are constants at every call, so that what a tile does not use is gone. */
@@ -22,23 +24,24 @@
 #define DECLARE_ROW(r)       EACH_VECTOR(DECLARE_VECTOR, r)
 #define DECLARE_WEIGHT(_, v) VECTOR w##v = V_ZERO();
 #define LOAD_FLOATS(_, v)    if (vectors > (v)) w##v = V_LOAD(line + VECTOR_FLOATS * (v));
-#define LOAD_EVEN(_, v)      if (vectors > (v)) w##v = PAIRS_EVEN(line + 2 * VECTOR_FLOATS * (v));
-#define LOAD_ODD(_, v)       if (vectors > (v)) w##v = PAIRS_ODD(line + 2 * VECTOR_FLOATS * (v));
+#define AT(v)                (line + 2 * VECTOR_FLOATS * (v) * bytes)
+#define LOAD_EVEN(_, v)      if (vectors > (v)) w##v = bytes == 1 ? INT8_EVEN(AT(v)) : PAIRS_EVEN(AT(v));
+#define LOAD_ODD(_, v)       if (vectors > (v)) w##v = bytes == 1 ? INT8_ODD(AT(v)) : PAIRS_ODD(AT(v));
 #define FMA_VECTOR(r, v)     if (USED(r, v)) c##r##v = V_FMA(b, w##v, c##r##v);
 #define FMA_ROW(r)           if (rows > (r)) { const VECTOR b = V_SET(x[x_stride * (r) + k]); EACH_VECTOR(FMA_VECTOR, r) }
 #define END_VECTOR(r, v)     if (USED(r, v)) tile_end(tile, first + (r), column + VECTOR_FLOATS * (v), c##r##v);
 #define END_ROW(r)           EACH_VECTOR(END_VECTOR, r)
 // clang-format on
 
-/* Asks for half of what a step of a tile uses (a step: 64 floats or 64 bf16 pairs). To L2: hints nearer than that lose.
- */
-#define STEP_BYTES  256
-#define AHEAD_BYTES (STEP_BYTES / 2)
-LANES_INLINE const char *fetch(const char *ahead) {
+/* Asks for half of what a step of a tile uses (a step: 64 floats, bf16 pairs or int8 pairs). To L2: hints nearer than
+ * that lose. */
+LANES_INLINE const char *fetch(const char *ahead, const size_t step_bytes) {
     __builtin_prefetch(ahead, 0, 2);
-    __builtin_prefetch(ahead + 64, 0, 2);
-    return ahead + AHEAD_BYTES;
+    if (step_bytes > 128) __builtin_prefetch(ahead + 64, 0, 2);
+    return ahead + step_bytes / 2;
 }
+#define STEP_FLOATS       (STRATA_PANEL * sizeof(float))
+#define STEP_PAIRS(bytes) (2 * STRATA_PANEL * (bytes))
 
 /* What a part will add to, asked for before its sums: rows of out lie far apart, so the hardware does not foresee them
  * (a gradient of weights streams through memory). */
@@ -52,6 +55,7 @@ LANES_INLINE void tile_begin(const struct strata_tile *tile, size_t first, size_
 
 LANES_INLINE void tile_end(const struct strata_tile *tile, size_t row, size_t column, VECTOR sum) {
     float *out = tile->out + row * tile->out_stride + column;
+    if (tile->scale) sum = V_MUL(sum, V_LOAD(tile->scale + column));
     if (tile->bias) {
         const VECTOR bias = V_LOAD(tile->bias + column);
         sum = V_ADD(tile->add ? V_ADD(V_LOAD(out), bias) : bias, sum);
@@ -70,24 +74,25 @@ LANES_INLINE void part_f32(const struct strata_tile *tile, size_t first, size_t 
     tile_begin(tile, first, column, rows, vectors);
     EACH_VECTOR(DECLARE_WEIGHT, _)
     for (size_t k = 0; k < tile->K; k++, line += STRATA_PANEL) {
-        ahead = fetch(ahead);
+        ahead = fetch(ahead, STEP_FLOATS);
         EACH_VECTOR(LOAD_FLOATS, _)
         EACH_ROW(FMA_ROW)
     }
     EACH_ROW(END_ROW)
 }
 
-LANES_INLINE void part_widen(const struct strata_tile *tile, size_t first, size_t column, const char *ahead,
-                             const int rows, const int vectors) {
+/* bytes of a weight: 2, bf16; 1, int8. */
+LANES_INLINE void part_pairs(const struct strata_tile *tile, size_t first, size_t column, const char *ahead,
+                             const int rows, const int vectors, const size_t bytes) {
     const size_t x_stride = tile->x_stride;
     const float *x = (const float *)tile->x + first * x_stride;
-    const uint16_t *line = (const uint16_t *)tile->panel + 2 * column;
+    const char *line = (const char *)tile->panel + 2 * column * bytes;
     EACH_ROW(DECLARE_ROW)
     tile_begin(tile, first, column, rows, vectors);
     EACH_VECTOR(DECLARE_WEIGHT, _)
     size_t k = 0;
-    for (; k + 1 < tile->K; k++, line += 2 * STRATA_PANEL) {
-        ahead = fetch(ahead);
+    for (; k + 1 < tile->K; k++, line += STEP_PAIRS(bytes)) {
+        ahead = fetch(ahead, STEP_PAIRS(bytes));
         EACH_VECTOR(LOAD_EVEN, _)
         EACH_ROW(FMA_ROW)
         k++;
@@ -100,35 +105,57 @@ LANES_INLINE void part_widen(const struct strata_tile *tile, size_t first, size_
     }
     EACH_ROW(END_ROW)
 }
+LANES_INLINE void part_widen(const struct strata_tile *tile, size_t first, size_t column, const char *ahead,
+                             const int rows, const int vectors) {
+    part_pairs(tile, first, column, ahead, rows, vectors, sizeof(uint16_t));
+}
+LANES_INLINE void part_int8_widen(const struct strata_tile *tile, size_t first, size_t column, const char *ahead,
+                                  const int rows, const int vectors) {
+    part_pairs(tile, first, column, ahead, rows, vectors, sizeof(int8_t));
+}
 
 #ifdef VDP
 // clang-format off
 #define DECLARE_PAIRS(_, v)  PAIR_VECTOR p##v = PAIRS_ZERO();
-#define LOAD_PAIRS(_, v)     if (vectors > (v)) p##v = PAIRS(line + 2 * VECTOR_FLOATS * (v));
+#define LOAD_PAIRS(_, v)     if (vectors > (v)) p##v = PAIRS(AT(v));
+#define LOAD_TWO(a, b)       bf16_of_int8((__m512i *)&p##a, (__m512i *)&p##b, (const int8_t *)AT(a));
+#define LOAD_LINE            if (bytes == 1) { LOAD_TWO(0, 1) LOAD_TWO(2, 3) } else { EACH_VECTOR(LOAD_PAIRS, _) }
+#define IN_ORDER_ROW(r)      if (rows > (r)) { in_order(&c##r##0, &c##r##1); in_order(&c##r##2, &c##r##3); }
 #define FIRST_PAIRS(_, v)    p##v = PAIRS_FIRST(p##v);
 #define VDP_VECTOR(r, v)     if (USED(r, v)) c##r##v = VDP(c##r##v, b, p##v);
 #define VDP_ROW(r)           if (rows > (r)) { const PAIR_VECTOR b = PAIR_SET(x + x_stride * (r) + k); EACH_VECTOR(VDP_VECTOR, r) }
 // clang-format on
-LANES_INLINE void part_bf16(const struct strata_tile *tile, size_t first, size_t column, const char *ahead,
-                            const int rows, const int vectors) {
+LANES_INLINE void part_dot(const struct strata_tile *tile, size_t first, size_t column, const char *ahead,
+                           const int rows, const int vectors, const size_t bytes) {
     const size_t x_stride = tile->x_stride;
     const uint16_t *x = (const uint16_t *)tile->x + first * x_stride;
-    const uint16_t *line = (const uint16_t *)tile->panel + 2 * column;
+    const char *line = (const char *)tile->panel + 2 * column * bytes;
     EACH_ROW(DECLARE_ROW)
     tile_begin(tile, first, column, rows, vectors);
     EACH_VECTOR(DECLARE_PAIRS, _)
     size_t k = 0;
-    for (; k + 1 < tile->K; k += 2, line += 2 * STRATA_PANEL) {
-        ahead = fetch(ahead);
-        EACH_VECTOR(LOAD_PAIRS, _)
+    for (; k + 1 < tile->K; k += 2, line += STEP_PAIRS(bytes)) {
+        ahead = fetch(ahead, STEP_PAIRS(bytes));
+        LOAD_LINE
         EACH_ROW(VDP_ROW)
     }
     if (k < tile->K) { /* the partner of the last k may be anything */
-        EACH_VECTOR(LOAD_PAIRS, _)
+        LOAD_LINE
         EACH_VECTOR(FIRST_PAIRS, _)
         EACH_ROW(VDP_ROW)
     }
+    if (bytes == 1) {
+        EACH_ROW(IN_ORDER_ROW)
+    }
     EACH_ROW(END_ROW)
+}
+LANES_INLINE void part_bf16(const struct strata_tile *tile, size_t first, size_t column, const char *ahead,
+                            const int rows, const int vectors) {
+    part_dot(tile, first, column, ahead, rows, vectors, sizeof(uint16_t));
+}
+LANES_INLINE void part_int8(const struct strata_tile *tile, size_t first, size_t column, const char *ahead,
+                            const int rows, const int vectors) {
+    part_dot(tile, first, column, ahead, rows, vectors, sizeof(int8_t));
 }
 #endif
 
@@ -153,8 +180,10 @@ LANES_INLINE void part_bf16(const struct strata_tile *tile, size_t first, size_t
     }
 TILE_ROWS_FUNCTION(rows_f32, part_f32)
 TILE_ROWS_FUNCTION(rows_widen, part_widen)
+TILE_ROWS_FUNCTION(rows_int8_widen, part_int8_widen)
 #ifdef VDP
 TILE_ROWS_FUNCTION(rows_bf16, part_bf16)
+TILE_ROWS_FUNCTION(rows_int8, part_int8)
 #endif
 
 typedef void tile_rows_function(const struct strata_tile *tile, size_t first, size_t rows, size_t columns,
@@ -181,12 +210,12 @@ static void tile_narrow(const struct strata_tile *tile, size_t first, size_t row
 
 /* Tiles of nearly equal height: 8 rows are 4 + 4, not 6 + 2. Two or three tiles are a batch that
  * decodes: it waits for weights in the first tile and for products in the others, unless the block
- * behind this one is fetched all along. */
-LANES_INLINE void tile_all(const struct strata_tile *tile, tile_rows_function *function, size_t steps) {
+ * behind this one is fetched all along. bytes: of this block. */
+LANES_INLINE void tile_all(const struct strata_tile *tile, tile_rows_function *function, size_t bytes) {
     const size_t count = (tile->rows + TILE_ROWS - 1) / TILE_ROWS;
     for (size_t i = 0, first = 0, rows; i < count; i++, first += rows) {
         const char *ahead = tile->panel;
-        if (count > 1 && count <= 3 && i < 2) ahead += steps * STEP_BYTES + i * steps * AHEAD_BYTES;
+        if (count > 1 && count <= 3 && i < 2) ahead = (tile->next ? tile->next : ahead + bytes) + i * bytes / 2;
         rows = (tile->rows - first + count - i - 1) / (count - i);
         if (tile->columns < STRATA_PANEL)
             tile_narrow(tile, first, rows, ahead, function);
@@ -196,14 +225,20 @@ LANES_INLINE void tile_all(const struct strata_tile *tile, tile_rows_function *f
 }
 
 static void tile_f32(const struct strata_tile *tile) {
-    tile_all(tile, rows_f32, tile->K);
+    tile_all(tile, rows_f32, tile->K * STEP_FLOATS);
 }
 static void tile_widen(const struct strata_tile *tile) {
-    tile_all(tile, rows_widen, tile->K / 2);
+    tile_all(tile, rows_widen, tile->K / 2 * STEP_PAIRS(sizeof(uint16_t)));
+}
+static void tile_int8_widen(const struct strata_tile *tile) {
+    tile_all(tile, rows_int8_widen, tile->K / 2 * STEP_PAIRS(sizeof(int8_t)));
 }
 #ifdef VDP
 static void tile_bf16(const struct strata_tile *tile) {
-    tile_all(tile, rows_bf16, tile->K / 2);
+    tile_all(tile, rows_bf16, tile->K / 2 * STEP_PAIRS(sizeof(uint16_t)));
+}
+static void tile_int8(const struct strata_tile *tile) {
+    tile_all(tile, rows_int8, tile->K / 2 * STEP_PAIRS(sizeof(int8_t)));
 }
 #endif
 

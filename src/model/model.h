@@ -21,7 +21,7 @@ struct strata_model {
 };
 struct strata_model_options {
     const char *config;              /* another config.json than the directory's, or NULL */
-    enum strata_weight_type weights; /* how matrices are kept */
+    enum strata_weight_type weights; /* how matrices are kept (weights.h: INT8 is the language model's alone) */
     bool weights_as_stored;          /* bf16 files stay bf16, fp32 and f16 become fp32: `weights` is ignored */
     size_t max_pixels;               /* 0: the model's own */
     struct strata_threads *threads;  /* for packing and hashing; may be NULL, changes no result */

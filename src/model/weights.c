@@ -110,10 +110,10 @@ static int find_tensors(const struct strata_tensor **found, const struct strata_
     return strata_safetensors_count(file) == used ? STRATA_OK : name_extra(file, found, used, err);
 }
 
-/* Index of the first value that is not finite, or would not be once rounded to bf16; count when there is none. The
- * first loop has no exit, so that it vectorises; the second runs only on bad input. */
+/* Index of the first value that is not finite, or would not be once rounded to bf16 (int8: the same limit); count when
+ * there is none. The first loop has no exit, so that it vectorises; the second runs only on bad input. */
 static size_t bad_float(const float *values, size_t count, enum strata_weight_type type) {
-    const uint32_t limit = type == STRATA_WEIGHT_BF16 ? 0x7f7f8000u : 0x7f800000u;
+    const uint32_t limit = type == STRATA_WEIGHT_F32 ? 0x7f800000u : 0x7f7f8000u;
     uint32_t bad = 0;
     for (size_t i = 0; i < count; i++) {
         uint32_t bits;

@@ -55,7 +55,8 @@ struct strata_weights {
 
 /* Reads every tensor, tensor by tensor, releasing source pages as it goes. Checks name, rank, every dimension, dtype
  * and that every value is finite; what is missing, extra, duplicated or misshapen is an error naming it. `type` is how
- * matrices are kept (norms and biases are always fp32); a value that would round to infinity in it is an error too. A
+ * matrices are kept (norms and biases are always fp32; INT8 is for the language model, and the vision tower and merger
+ * are then BF16); a value that would round to infinity in it is an error too. A
  * tied checkpoint may repeat the embedding as lm_head.weight, bit for bit. On failure nothing is left to free. */
 int strata_weights_load(struct strata_weights *out, const struct strata_model_config *config,
                         const struct strata_safetensors *file, enum strata_weight_type type, struct strata_error *err);
@@ -68,7 +69,9 @@ int strata_weights_create(struct strata_weights *out, const struct strata_model_
                           enum strata_weight_type type, struct strata_error *err);
 void strata_weights_free(struct strata_weights *weights, const struct strata_model_config *config);
 /* A hash of names, shapes and values as packed (fp32-widened): equal weights give equal hashes whatever the sharding,
- * naming or file layout. */
+ * naming or file layout. Rounding is part of it: a checkpoint has one hash for each form its values are kept in (a bf16
+ * checkpoint the same one as f32 and as bf16, another as int8). The int8 form's is that of scale * value, the weights
+ * that are computed with, and like the others depends on the checkpoint alone: not on level, threads or machine. */
 int strata_weights_identity(char out[33], const struct strata_weights *weights,
                             const struct strata_model_config *config, struct strata_error *err);
 int strata_weights_identity_threads(char out[33], const struct strata_weights *weights,

@@ -151,7 +151,7 @@ size_t strata_weight_row_count(const struct strata_weight_row *row) {
 
 /* Allocation: the first failure stays in code, later calls do nothing. */
 struct maker {
-    enum strata_weight_type type;
+    enum strata_weight_type type; /* of the matrices at hand */
     size_t bytes;
     int code;
     struct strata_error *err;
@@ -218,6 +218,8 @@ int strata_weights_create(struct strata_weights *out, const struct strata_model_
     for (size_t i = 0; !maker.code && i < text->layers; i++) make_layer(&maker, &out->layers[i], text);
     make_vector(&maker, &out->final_norm, text->hidden);
     if (!text->tied) make_matrix(&maker, &out->head, text->vocabulary, text->hidden);
+    /* The tower and the merger run once an image, on many rows: int8 would save nothing there. */
+    if (type == STRATA_WEIGHT_INT8) maker.type = STRATA_WEIGHT_BF16;
     make_matrix(&maker, &out->patch_embedding, E, patch_values(vision));
     for (size_t i = 0; !maker.code && i < vision->depth; i++) make_block(&maker, &out->blocks[i], vision);
     make_vector(&maker, &out->merger_norm, E);
