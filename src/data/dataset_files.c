@@ -80,15 +80,13 @@ int strata_data_files_find(struct strata_data_files *out, const char *path, stru
             strata_fail_at(err, STRATA_ERR_IO, "%s", path);
             code = strata_fail_hint(err, STRATA_ERR_IO, "give a file, or a pattern such as '%.200s/*.jsonl'", path);
         }
-    } else if (strata_file_exists(path)) {
-        code = strata_data_files_add(out, path, NULL, err);
-    } else if (is_named(&directory, &name, path)) {
+    } else if (!strata_file_exists(path) && is_named(&directory, &name, path)) {
         code = strata_llamafactory_find(out, directory, name, err);
         free(directory);
-    } else if (strpbrk(path, "*?[")) {
+    } else if (!strata_file_exists(path) && strpbrk(path, "*?[")) {
         code = find_pattern(out, path, err);
     } else {
-        code = strata_data_files_add(out, path, NULL, err); /* opening it says what is wrong */
+        code = strata_data_files_add(out, path, NULL, err); /* where it is not there, opening it says so */
     }
     if (code) strata_data_files_free(out);
     return code;

@@ -132,10 +132,11 @@ static int add_image(const struct parser *parser, size_t *capacity, const json_t
     struct strata_sample *sample = parser->sample;
     const json_t *bytes = json_is_object(value) ? present(value, "bytes") : NULL;
     const json_t *path = json_is_object(value) ? present(value, "path") : value;
-    if (bytes ? !is_text(bytes) : !is_text(path))
+    const char *text = json_string_value(bytes ? bytes : path);
+    if (!text || !is_text(bytes ? bytes : path))
         return bad(parser, "an image must be a path, a data URL or {\"bytes\": base64}", "",
                    "\"images\": [\"path\", …], relative to the data set's folder");
-    const char *text = json_string_value(bytes ? bytes : path), *base64 = inline_text(text);
+    const char *base64 = inline_text(text);
     if (!base64 && bytes) base64 = text;
     if (!base64 && (strncmp(text, "data:", 5) == 0 || strstr(text, "://")))
         return bad(parser, "the image is at an address: ", text, "images must be files, data URLs or base64");

@@ -101,8 +101,8 @@ int strata_text_too_long(const struct strata_text_file *file, size_t number, str
 }
 
 int strata_text_line(struct strata_buffer *line, bool *got, struct strata_text_file *file, struct strata_error *err) {
-    size_t number = file->number, length;
-    const char *bytes;
+    size_t number = file->number, length = 0;
+    const char *bytes = NULL;
     strata_buffer_clear(line);
     *got = false;
     for (;;) {

@@ -116,7 +116,7 @@ static void test_array(void **state) {
     put("array.json",
         "\xef\xbb\xbf \n[\n {\"id\": \"a\", \"messages\": [{\"role\": \"system\", \"content\": \"S\"}, {\"role\": "
         "\"user\",\n \"content\": \"" TEXT "\"}], \"images\": [\"i/a.png\"], \"solution\": \"" GOLD
-        "\", \"source\": \"x,y\", \"odd\": \"]}\\\\\\\"\"}\n , {\"id\": \"b\", \"question\": \"And?\", "
+        "\", \"source\": \"x,y\", \"odd\": \"\\\\x\\\"]}, {\"}\n , {\"id\": \"b\", \"question\": \"And?\", "
         "\"answer\": \"y\"}\n]\n");
     check_two("JSON array, messages (ms-swift)", in_folder("i/a.png"), false);
 }
