@@ -291,10 +291,11 @@ static int grade_row(const struct conformance_case *one, json_t *row, const char
                      struct strata_error *err) {
     struct strata_judging judging;
     json_t *rules = json_object_get(one->input, "judge");
+    struct strata_buffer tail = {0}; /* rules are about the row, not about the words before it, which may be ours */
     int code = strata_judging_begin(&judging, row, benchmark_of(one), one->kit, rules != NULL, one->texts, err);
+    if (!code) code = strata_judge_tail(&tail, row, benchmark_of(one), strata_judge_chinese(row), err);
     while (!code && judging.asking) {
-        struct strata_span prompt = {strata_buffer_string(&judging.prompt), judging.prompt.length};
-        struct strata_span reply = ruled(rules, prompt);
+        struct strata_span reply = ruled(rules, (struct strata_span){strata_buffer_string(&tail), tail.length});
         code = strata_judging_reply(&judging, reply.data, reply.length, err);
         (*calls)++;
     }
@@ -302,6 +303,7 @@ static int grade_row(const struct conformance_case *one, json_t *row, const char
         json_object_set_new(row, column, judging.result ? json_incref(judging.result) : json_string("random"));
         json_object_set_new(row, "log", json_of(&judging.log));
     }
+    strata_buffer_free(&tail);
     strata_judging_free(&judging);
     return code;
 }
