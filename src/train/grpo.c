@@ -45,7 +45,10 @@ static int check_ratio(const struct grpo *grpo, size_t group, struct strata_erro
     const struct strata_rollout *rollout = &grpo->rollout;
     for (size_t i = group * rollout->G; i < (group + 1) * rollout->G; i++) {
         for (size_t t = rollout->begin[i]; t < rollout->begin[i + 1]; t++) {
-            if (memcmp(&rollout->logps[t], &rollout->old[t], sizeof(float)) == 0) continue;
+            uint32_t trained, sampled; /* bits: 0 and -0 are not the same */
+            memcpy(&trained, &rollout->logps[t], sizeof trained);
+            memcpy(&sampled, &rollout->old[t], sizeof sampled);
+            if (trained == sampled) continue;
             strata_fail(err, STRATA_ERR_STATE,
                         "--check: token %zu of completion %zu was sampled with log-prob %.9g, training computes %.9g",
                         t - rollout->begin[i], i % rollout->G, (double)rollout->old[t], (double)rollout->logps[t]);
@@ -213,8 +216,10 @@ static json_t *rewards_by_ability(const struct grpo *grpo) {
     }
     const char *key;
     json_t *count;
-    json_object_foreach(counts, key, count) json_object_set_new(
-        object, key, json_real(json_number_value(json_object_get(object, key)) / (double)json_integer_value(count)));
+    json_object_foreach(counts, key, count) {
+        double sum = json_number_value(json_object_get(object, key));
+        json_object_set_new(object, key, json_real(sum / (double)json_integer_value(count)));
+    }
     json_decref(counts);
     return object;
 }

@@ -44,7 +44,7 @@ int strata_rollout_collect(struct strata_rollout *rollout, struct strata_trainer
 /* The groups' tape form, logps and so on pointing into the rollout's arrays: responses (G of each group) is the
  * caller's. */
 void strata_rollout_tape(struct strata_tape_group *out, struct strata_tape_response *responses,
-                         struct strata_rollout *rollout, size_t group, bool reference);
+                         struct strata_rollout *rollout, size_t index, bool reference);
 /* Frees the groups of the latest rollout, or everything. */
 void strata_rollout_clear(struct strata_rollout *rollout);
 void strata_rollout_free(struct strata_rollout *rollout);
