@@ -15,6 +15,7 @@ void strata_arena_init(struct strata_arena *arena) {
     arena->end = arena->local + sizeof arena->local;
     arena->total = 0;
     arena->failed = false;
+    arena->exhausted = false;
 }
 
 void strata_arena_free(struct strata_arena *arena) {
@@ -28,6 +29,7 @@ void strata_arena_free(struct strata_arena *arena) {
 
 void *strata_arena_take(struct strata_arena *arena, size_t size) {
     if (arena->failed || size > STRATA_ARENA_LIMIT) {
+        arena->exhausted = arena->exhausted || !arena->failed;
         arena->failed = true;
         return NULL;
     }
@@ -35,7 +37,8 @@ void *strata_arena_take(struct strata_arena *arena, size_t size) {
     if ((size_t)(arena->end - arena->at) < size) {
         size_t room = size > 65536 ? size : 65536;
         struct strata_arena_block *block = NULL;
-        if (arena->total + room <= STRATA_ARENA_LIMIT) block = malloc(sizeof *block + room);
+        arena->exhausted = arena->total + room > STRATA_ARENA_LIMIT;
+        if (!arena->exhausted) block = malloc(sizeof *block + room);
         if (!block) {
             arena->failed = true;
             return NULL;

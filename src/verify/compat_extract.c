@@ -10,6 +10,7 @@ struct environment {
 };
 
 struct search {
+    struct strata_plain_run plain_run;
     struct strata_points text;
     size_t dead[3]; /* by kind of delimiter: no closing one stands between `dead` and the end (or `line_end`) */
     size_t line_end[3];
@@ -219,7 +220,7 @@ static bool plain_before_no_equals(struct strata_match *out, struct search *s, s
     return strata_plain_match(out, s->text, i, no_equals);
 }
 static bool plain_expression(struct strata_match *out, struct search *s, size_t i) {
-    return strata_plain_expression(out, s->text, i, NULL);
+    return strata_plain_expression(out, s->text, i, NULL, &s->plain_run);
 }
 static bool plain_number(struct strata_match *out, struct search *s, size_t i) {
     return strata_plain_number(out, s->text, i, NULL);

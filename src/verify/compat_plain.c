@@ -55,19 +55,30 @@ static size_t suffix(struct strata_points text, size_t at, bool stars) {
     return at == text.length ? at : STRATA_NOT_FOUND;
 }
 
-static bool expression_from(struct strata_match *out, struct strata_points text, size_t begin, strata_follow *follow) {
-    size_t i = begin, run;
+/* The run of expression points from `at`, and the first operator in it. */
+static struct strata_plain_run read_run(struct strata_points text, size_t at, struct strata_plain_run *memo) {
+    if (memo && at >= memo->begin && at <= (memo->first_operator < memo->end ? memo->first_operator : memo->end) &&
+        memo->end > memo->begin) {
+        return *memo;
+    }
+    struct strata_plain_run run = {at, STRATA_NOT_FOUND, at};
+    for (; run.end < text.length && is_expression_point(text.data[run.end]); run.end++) {
+        if (run.first_operator == STRATA_NOT_FOUND && is_operator(text.data[run.end])) run.first_operator = run.end;
+    }
+    if (memo) *memo = run;
+    return run;
+}
+
+static bool expression_from(struct strata_match *out, struct strata_points text, size_t begin, strata_follow *follow,
+                            struct strata_plain_run *memo) {
+    size_t i = begin;
     if (point(text, i) == '-') i++;
     if (point(text, i) == '(') i++;
     if (point(text, i) == '-') i++;
     if (!is_digit(text, i)) return false;
-    run = ++i;
-    size_t first_operator = STRATA_NOT_FOUND, end = run;
-    for (; end < text.length && is_expression_point(text.data[end]); end++) {
-        if (first_operator == STRATA_NOT_FOUND && is_operator(text.data[end])) first_operator = end;
-    }
-    if (first_operator == STRATA_NOT_FOUND) return false;
-    for (size_t stop = end; stop >= first_operator + 2; stop--) {
+    const struct strata_plain_run run = read_run(text, i + 1, memo);
+    if (run.first_operator == STRATA_NOT_FOUND) return false;
+    for (size_t stop = run.end; stop >= run.first_operator + 2; stop--) {
         for (int parenthesis = 1; parenthesis >= 0; parenthesis--) {
             if (parenthesis && point(text, stop) != ')') continue;
             size_t close = stop + (size_t)parenthesis;
@@ -86,10 +97,11 @@ static bool expression_from(struct strata_match *out, struct strata_points text,
     return false;
 }
 
-bool strata_plain_expression(struct strata_match *out, struct strata_points text, size_t at, strata_follow *follow) {
+bool strata_plain_expression(struct strata_match *out, struct strata_points text, size_t at, strata_follow *follow,
+                             struct strata_plain_run *memo) {
     size_t begins[4], count = anchors(begins, text, at);
     for (size_t k = 0; k < count; k++) {
-        if (expression_from(out, text, begins[k], follow)) return true;
+        if (expression_from(out, text, begins[k], follow, memo)) return true;
     }
     return false;
 }
@@ -179,7 +191,7 @@ bool strata_plain_number(struct strata_match *out, struct strata_points text, si
 }
 
 bool strata_plain_match(struct strata_match *out, struct strata_points text, size_t at, strata_follow *follow) {
-    return strata_plain_expression(out, text, at, follow) || strata_plain_number(out, text, at, follow);
+    return strata_plain_expression(out, text, at, follow, NULL) || strata_plain_number(out, text, at, follow);
 }
 
 struct python {

@@ -9,7 +9,13 @@
 /* A condition on what stands behind a match; NULL: none. */
 typedef bool strata_follow(struct strata_points text, size_t at);
 /* A match that begins at `at` with the anchor (start of text, a blank or =, and an optional **). */
-bool strata_plain_expression(struct strata_match *out, struct strata_points text, size_t at, strata_follow *follow);
+/* What a search over one text remembers of the last run of digits, blanks and operators, so that a long run is not read
+ * again from each of its places. Zero-initialised is empty; NULL is allowed. */
+struct strata_plain_run {
+    size_t begin, first_operator, end; /* first_operator: STRATA_NOT_FOUND when the run has none */
+};
+bool strata_plain_expression(struct strata_match *out, struct strata_points text, size_t at, strata_follow *follow,
+                             struct strata_plain_run *memo);
 bool strata_plain_number(struct strata_match *out, struct strata_points text, size_t at, strata_follow *follow);
 /* An expression, or else a number. */
 bool strata_plain_match(struct strata_match *out, struct strata_points text, size_t at, strata_follow *follow);

@@ -289,7 +289,16 @@ static int verify_compat(struct strata_verdict *verdict, const struct strata_ver
     verdict->kind = grading.kind;
     strata_buffer_append(&verdict->extracted, grading.extracted.data, grading.extracted.length);
     strata_buffer_text(&verdict->reason, grading.reason);
-    int rc = arena.failed ? strata_fail(err, STRATA_ERR_MEMORY, "out of memory while grading") : 0;
+    int rc = 0;
+    if (arena.exhausted) {
+        /* An answer beyond the fixed budget of memory is one that cannot be read: wrong, on every machine alike. */
+        verdict->score = 0;
+        verdict->correct = false;
+        strata_buffer_clear(&verdict->reason);
+        strata_buffer_text(&verdict->reason, "more than the budget of memory allows");
+    } else if (arena.failed) {
+        rc = strata_fail(err, STRATA_ERR_MEMORY, "out of memory while grading");
+    }
     strata_arena_free(&arena);
     return rc;
 }
