@@ -67,7 +67,7 @@ enum strata_finish { STRATA_FINISH_STOP, STRATA_FINISH_LENGTH, STRATA_FINISH_ERR
  * segment s at decoder layer l (0-based), averaged over heads; float32. */
 struct strata_attention {
     size_t L, N, S;
-    float *masses; /* (L, N, S) */
+    float *masses;                   /* (L, N, S) */
     struct strata_segment *segments; /* (S) */
     float *map; /* (T) or NULL: per prompt token, mean over response tokens, geometric-free mean over inner layers */
     size_t T;
@@ -80,9 +80,10 @@ struct strata_result {
     struct strata_error error; /* for STRATA_FINISH_ERROR: an engine failure, never a wrong answer */
     char *text;                /* decoded response without the stop token; owned */
     size_t text_length;
-    int32_t *ids;      /* (N) stop token included; NULL where the engine has none */
-    float *logprobs;   /* (N) log softmax of the unmodified logits, full vocabulary; or NULL */
-    float *sampled_logprobs; /* (N) log softmax(logits/temperature), full vocabulary (equals logprobs when greedy); or NULL */
+    int32_t *ids;            /* (N) stop token included; NULL where the engine has none */
+    float *logprobs;         /* (N) log softmax of the unmodified logits, full vocabulary; or NULL */
+    float *sampled_logprobs; /* (N) log softmax(logits/temperature), full vocabulary (equals logprobs when greedy); or
+                                NULL */
     size_t N;
     size_t prompt_tokens;
     struct strata_attention *attention; /* or NULL */

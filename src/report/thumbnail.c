@@ -14,7 +14,7 @@ static void box_mean(uint8_t out[3], const struct strata_image *image, size_t to
         for (size_t column = left; column < right; column++, count++, pixel += 3)
             for (int c = 0; c < 3; c++) sum[c] += pixel[c];
     }
-    for (int c = 0; c < 3; c++) out[c] = count ? (uint8_t)((sum[c] + count / 2) / count) : 0;
+    for (int c = 0; c < 3; c++) out[c] = (uint8_t)(count ? (sum[c] + count / 2) / count : 0);
 }
 
 static int shrink(struct strata_image *out, const struct strata_image *image, size_t longer, size_t side,
