@@ -23,6 +23,14 @@
 #define MODEL "models/easyvqa-tiny"
 #define DATA  "tests/data/train/train.jsonl"
 
+/* ThreadSanitizer makes training some fifty times slower, and forking with its threads is not for it: it gets the
+ * loops' threads, in few updates, without the kills. */
+#if defined(__SANITIZE_THREAD__)
+#define UPDATES 3
+#else
+#define UPDATES 100
+#endif
+
 struct run {
     struct strata_train_options options;
     struct strata_sft_options sft;
@@ -129,14 +137,16 @@ static void same_run(const char *a, const char *b) {
 
 static void test_sft_overfits(void **state) {
     char *out = temporary_directory();
-    struct run run = sft_run(out, 100);
+    struct run run = sft_run(out, UPDATES);
     (void)state;
     run.options.dataset.limit = 4;
     run.options.rate = 2e-3;
     run.options.save_steps = 0;
     succeed(&run);
-    if (!(run.summary.loss < 0.01)) fail_msg("a loss of %g after 100 updates on four records", run.summary.loss);
-    assert_int_equal(run.summary.steps, 100);
+    if (UPDATES == 100 && !(run.summary.loss < 0.01)) {
+        fail_msg("a loss of %g after 100 updates on four records", run.summary.loss);
+    }
+    assert_int_equal(run.summary.steps, UPDATES);
     /* What was written is a model. */
     struct strata_model *model;
     struct strata_model_options options = {.weights_as_stored = true};
@@ -407,5 +417,7 @@ int main(void) {
         cmocka_unit_test(test_interrupt),    cmocka_unit_test(test_refused),       cmocka_unit_test(test_not_finite),
         cmocka_unit_test(test_rotation),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest few[] = {cmocka_unit_test(test_sft_overfits), cmocka_unit_test(test_ratio_one),
+                                     cmocka_unit_test(test_refused)};
+    return UPDATES == 100 ? cmocka_run_group_tests(tests, NULL, NULL) : cmocka_run_group_tests(few, NULL, NULL);
 }
