@@ -89,3 +89,21 @@ void strata_utf8_append_lossy(struct strata_buffer *out, const char *text, size_
     }
     strata_buffer_append(out, text + begin, length - begin);
 }
+
+void strata_utf8_strip(const char **text, size_t *length) {
+    int32_t code;
+    while (*length) {
+        size_t size = strata_utf8_next(&code, *text, *length);
+        if (!strata_utf8_space(code)) break;
+        *text += size;
+        *length -= size;
+    }
+    while (*length) {
+        size_t begin = *length - 1;
+        while (begin && ((unsigned char)(*text)[begin] & 0xC0) == 0x80) begin--;
+        size_t size = strata_utf8_next(&code, *text + begin, *length - begin);
+        /* A stray continuation byte behind white space is text. */
+        if (begin + size != *length || !strata_utf8_space(code)) break;
+        *length = begin;
+    }
+}

@@ -19,4 +19,13 @@ bool strata_utf8_valid(const char *text, size_t length, size_t *offset);
 /* Appends text with what is not UTF-8 replaced by U+FFFD, as Rust's String::from_utf8_lossy does. */
 void strata_utf8_append_lossy(struct strata_buffer *out, const char *text, size_t length);
 
+/* White space of any script, as Python's str.isspace() of one code point. */
+static inline bool strata_utf8_space(int32_t code) {
+    if (code < 0x80) return code == ' ' || (code >= 0x09 && code <= 0x0D) || (code >= 0x1C && code <= 0x1F);
+    return code == 0x85 || code == 0xA0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200A) || code == 0x2028 ||
+           code == 0x2029 || code == 0x202F || code == 0x205F || code == 0x3000;
+}
+/* Narrows text[0..*length) to what Python's str.strip() leaves; bytes that are not UTF-8 are no white space. */
+void strata_utf8_strip(const char **text, size_t *length);
+
 #endif

@@ -286,7 +286,7 @@ void strata_split_thinking(struct strata_span *prediction, struct strata_span *t
     *prediction = text;
     *thinking = strata_span_of("");
     if (last == STRATA_NOT_FOUND) return;
-    *prediction = strata_python_stripped(strata_span_sub(text, last + strlen(close), text.length));
+    *prediction = strata_span_strip(strata_span_sub(text, last + strlen(close), text.length));
     size_t opened = strata_span_find(text, open, 0);
     bool once = strata_span_find(text, close, 0) == last && opened != STRATA_NOT_FOUND && opened < last;
     if (!once) {
@@ -296,5 +296,5 @@ void strata_split_thinking(struct strata_span *prediction, struct strata_span *t
     }
     struct strata_span inner = strata_span_sub(text, opened + strlen(open), last);
     size_t again = strata_span_find(inner, open, 0); /* only what stands between the first two counts */
-    *thinking = strata_python_stripped(again == STRATA_NOT_FOUND ? inner : strata_span_sub(inner, 0, again));
+    *thinking = strata_span_strip(again == STRATA_NOT_FOUND ? inner : strata_span_sub(inner, 0, again));
 }

@@ -98,7 +98,7 @@ static int hear(struct court *court, const struct strata_result *result, struct 
         return 0;
     }
     run->judge_calls++;
-    struct strata_span reply = strata_python_stripped((struct strata_span){result->text, result->text_length});
+    struct strata_span reply = strata_span_strip((struct strata_span){result->text, result->text_length});
     if (!reply.length && ++pending->empty < EMPTY_MOST) return ask_judge(court, pending, err);
     if (!reply.length) reply = strata_span_of("Failed to obtain answer via API. ");
     pending->empty = 0;

@@ -116,7 +116,7 @@ static bool spaces(struct strata_span text, size_t *at) {
     while (*at < text.length) {
         int32_t code;
         size_t size = strata_utf8_next(&code, text.data + *at, text.length - *at);
-        if (!strata_python_space(code)) break;
+        if (!strata_utf8_space(code)) break;
         *at += size;
     }
     return *at > begin;

@@ -11,10 +11,8 @@
 #include "base/json.h"
 #include "verify/span.h"
 
-bool strata_python_space(int32_t code); /* str.isspace() of one code point */
 /* Decimal value of a Unicode digit (category Nd), or -1. */
 int strata_python_digit(int32_t code);
-struct strata_span strata_python_stripped(struct strata_span text);
 /* split(): the next word of *rest, which moves past it; false at the end. */
 bool strata_python_word(struct strata_span *word, struct strata_span *rest);
 size_t strata_python_length(struct strata_span text); /* in code points */

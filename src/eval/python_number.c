@@ -20,7 +20,7 @@ static bool number_text(struct strata_buffer *out, struct strata_span text) {
         int32_t code;
         at += strata_utf8_next(&code, text.data + at, text.length - at);
         int digit = strata_python_digit(code);
-        if (!ascii && strata_python_space(code)) {
+        if (!ascii && strata_utf8_space(code)) {
             strata_buffer_byte(out, ' ');
         } else if (digit >= 0) {
             strata_buffer_byte(out, (unsigned char)('0' + digit));

@@ -4,12 +4,6 @@
 #include "base/utf8.h"
 #include "eval/python.h"
 
-bool strata_python_space(int32_t code) {
-    return (code >= 0x09 && code <= 0x0D) || (code >= 0x1C && code <= 0x20) || code == 0x85 || code == 0xA0 ||
-           code == 0x1680 || (code >= 0x2000 && code <= 0x200A) || code == 0x2028 || code == 0x2029 || code == 0x202F ||
-           code == 0x205F || code == 0x3000;
-}
-
 int strata_python_digit(int32_t code) {
     if (code >= '0' && code <= '9') return code - '0';
     if (code < 0x660 || utf8proc_category(code) != UTF8PROC_CATEGORY_ND) return -1;
@@ -18,35 +12,17 @@ int strata_python_digit(int32_t code) {
     return (code - begin) % 10;
 }
 
-struct strata_span strata_python_stripped(struct strata_span text) {
-    int32_t code;
-    while (text.length) {
-        size_t size = strata_utf8_next(&code, text.data, text.length);
-        if (!strata_python_space(code)) break;
-        text.data += size;
-        text.length -= size;
-    }
-    while (text.length) {
-        size_t begin = text.length - 1;
-        while (begin && ((unsigned char)text.data[begin] & 0xC0) == 0x80) begin--;
-        strata_utf8_next(&code, text.data + begin, text.length - begin);
-        if (!strata_python_space(code)) break;
-        text.length = begin;
-    }
-    return text;
-}
-
 bool strata_python_word(struct strata_span *word, struct strata_span *rest) {
     int32_t code;
     size_t begin = 0, end;
     while (begin < rest->length) {
         size_t size = strata_utf8_next(&code, rest->data + begin, rest->length - begin);
-        if (!strata_python_space(code)) break;
+        if (!strata_utf8_space(code)) break;
         begin += size;
     }
     for (end = begin; end < rest->length;) {
         size_t size = strata_utf8_next(&code, rest->data + end, rest->length - end);
-        if (strata_python_space(code)) break;
+        if (strata_utf8_space(code)) break;
         end += size;
     }
     *word = strata_span_sub(*rest, begin, end);

@@ -19,7 +19,7 @@ static void comparable(struct strata_buffer *out, struct strata_span text, bool 
         strata_python_lower(&lower, text);
         text = (struct strata_span){strata_buffer_string(&lower), lower.length};
     }
-    text = strata_python_stripped(text);
+    text = strata_span_strip(text);
     for (size_t i = 0; i < text.length; i++) {
         bool blank = text.data[i] == '\n' || text.data[i] == ' ';
         if (!blank) strata_buffer_byte(out, (unsigned char)text.data[i]);

@@ -34,7 +34,7 @@ static bool numeric_column(const json_t *rows, const char *column) {
 
 /* key, or "value" where it is blank; with the prefix in front. */
 static void flat_key(struct strata_buffer *out, const char *prefix, const char *key) {
-    struct strata_span bare = strata_python_stripped(strata_span_of(key));
+    struct strata_span bare = strata_span_strip(strata_span_of(key));
     if (!bare.length) bare = strata_span_of("value");
     strata_buffer_text(out, prefix);
     if (*prefix) strata_buffer_byte(out, '|');
@@ -49,8 +49,7 @@ static void flatten_row(json_t *out, const json_t *rows, json_t *row, size_t ind
         if (numeric_column(rows, column) || json_is_null(cell)) continue;
         struct strata_buffer text = {0};
         strata_python_str(&text, cell);
-        struct strata_span bare =
-            strata_python_stripped((struct strata_span){strata_buffer_string(&text), text.length});
+        struct strata_span bare = strata_span_strip((struct strata_span){strata_buffer_string(&text), text.length});
         if (bare.length) {
             if (dimensions.length) strata_buffer_byte(&dimensions, '|');
             flat_key(&dimensions, "", column);

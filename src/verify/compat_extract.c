@@ -53,11 +53,11 @@ static size_t find_close(struct search *s, size_t begin, const char *close, bool
 
 /* [...] between blanks, on one line, without brackets inside. */
 static bool bracketed(struct environment *out, const struct search *s, size_t i) {
-    if (!strata_point_space(point(s, i)) || point(s, i + 1) != '[') return false;
+    if (!strata_utf8_space(point(s, i)) || point(s, i + 1) != '[') return false;
     size_t end = i + 2;
     while (end < s->text.length && s->text.data[end] != '\n' && s->text.data[end] != '[' && s->text.data[end] != ']')
         end++;
-    if (end == i + 2 || point(s, end) != ']' || end + 1 >= s->text.length || !strata_point_space(point(s, end + 1)))
+    if (end == i + 2 || point(s, end) != ']' || end + 1 >= s->text.length || !strata_utf8_space(point(s, end + 1)))
         return false;
     *out = (struct environment){i + 2, end, end + 2, false};
     return true;
@@ -86,7 +86,7 @@ static bool bare_fraction(struct environment *out, const struct search *s, size_
 }
 
 static size_t skip_blanks(const struct search *s, size_t i) {
-    while (i < s->text.length && strata_point_space(s->text.data[i])) i++;
+    while (i < s->text.length && strata_utf8_space(s->text.data[i])) i++;
     return i;
 }
 
@@ -172,7 +172,7 @@ static bool match_latex(struct strata_match *out, struct search *s, size_t i, bo
         if (out->segment_count == STRATA_MAX_SEGMENTS || next == STRATA_NOT_FOUND) break;
         /* the joint's blanks may belong to a bracketed environment that wants one in front */
         bool found = match_environment(&environment, s, next, boxed);
-        if (!found && next && strata_point_space(point(s, next - 1)))
+        if (!found && next && strata_utf8_space(point(s, next - 1)))
             found = match_environment(&environment, s, next - 1, boxed);
         if (!found) break;
     }
@@ -191,10 +191,10 @@ struct anchor {
 static bool hope_follows(const struct search *s, size_t i) {
     if (point(s, i) == '.') i++;
     if (at(s, i, "I hope")) return true;
-    return i < s->text.length && strata_point_space(point(s, i)) && at(s, i + 1, "I hope");
+    return i < s->text.length && strata_utf8_space(point(s, i)) && at(s, i + 1, "I hope");
 }
 static bool no_equals(struct strata_points text, size_t i) {
-    while (i < text.length && strata_point_space(text.data[i])) i++;
+    while (i < text.length && strata_utf8_space(text.data[i])) i++;
     return i >= text.length || text.data[i] != '=';
 }
 static bool hope(struct strata_points text, size_t i) {
@@ -336,7 +336,7 @@ static bool may_begin(matcher *match, int32_t c) {
     if (match == answer_colon_latex || match == answer_colon_plain || match == answer_latex || match == answer_plain) {
         return c == 'a' || c == 'A';
     }
-    if (match == latex_plain || match == latex_box) return c == '$' || c == '\\' || c == '-' || strata_point_space(c);
+    if (match == latex_plain || match == latex_box) return c == '$' || c == '\\' || c == '-' || strata_utf8_space(c);
     return true;
 }
 

@@ -151,7 +151,7 @@ void strata_compat_math_verify(struct strata_compat *grading) {
         grading->reason = "equal by value";
         return;
     }
-    struct strata_span a = strata_python_strip(gold.text), b = strata_python_strip(answer.text);
+    struct strata_span a = strata_span_strip(gold.text), b = strata_span_strip(answer.text);
     if (gold.any_text && answer.any_text && a.length && a.length == b.length && !memcmp(a.data, b.data, a.length)) {
         grading->score = 1;
         grading->reason = "the same text";

@@ -144,15 +144,15 @@ static bool first_box(struct strata_points *out, struct strata_points text, bool
     for (size_t at = strata_points_find(text, "\\boxed", 0); at != STRATA_NOT_FOUND;
          at = strata_points_find(text, "\\boxed", at + 1)) {
         size_t i = at + 6;
-        while (blanks && i < text.length && strata_point_space(text.data[i])) i++;
+        while (blanks && i < text.length && strata_utf8_space(text.data[i])) i++;
         if (i >= text.length || text.data[i] != '{') continue;
         size_t begin = ++i;
-        while (blanks && begin < text.length && strata_point_space(text.data[begin])) begin++;
+        while (blanks && begin < text.length && strata_utf8_space(text.data[begin])) begin++;
         size_t end = begin;
         while (end < text.length && text.data[end] != '}' && text.data[end] != '\n') end++;
         if (end == text.length) return false; /* nor does any later box close */
         size_t close = end;
-        while (blanks && close < text.length && strata_point_space(text.data[close])) close++;
+        while (blanks && close < text.length && strata_utf8_space(text.data[close])) close++;
         if (close >= text.length || text.data[close] != '}') continue;
         *out = strata_points_strip(strata_points_sub(text, begin, end));
         return true;
@@ -175,7 +175,7 @@ static struct strata_points clean(struct strata_arena *arena, struct strata_poin
     for (size_t i = 0; i < count; i++) {
         if (joined[i] == '\\' && i + 1 < count && joined[i + 1] == 'n') {
             i++;
-        } else if (strata_point_space(joined[i])) {
+        } else if (strata_utf8_space(joined[i])) {
             gap = length > 0;
         } else {
             if (gap) out[length++] = ' ';

@@ -11,7 +11,7 @@ static bool is_operator(int32_t c) {
     return c == '+' || c == '-' || c == '*' || c == 0xd7 || c == '/' || c == '^' || c == '(' || c == ')' || c == 0xf7;
 }
 static bool is_expression_point(int32_t c) {
-    return c == '.' || is_operator(c) || (c >= 0 && (strata_point_digit(c) || strata_point_space(c)));
+    return c == '.' || is_operator(c) || (c >= 0 && (strata_point_digit(c) || strata_utf8_space(c)));
 }
 
 static const int32_t currencies[] = {'$',    0x20ac, 0xa3,   0xa5,   0x20b9, 0x20bd, 0x20aa, 0x20a9, 0x20ab,
@@ -35,7 +35,7 @@ static size_t anchors(size_t out[4], struct strata_points text, size_t at) {
         if (turn == 0) {
             if (at) continue;
         } else {
-            if (at >= text.length || !(text.data[at] == '=' || strata_point_space(text.data[at]))) continue;
+            if (at >= text.length || !(text.data[at] == '=' || strata_utf8_space(text.data[at]))) continue;
             begin++;
         }
         if (strata_points_at(text, begin, "**")) out[count++] = begin + 2;
@@ -51,7 +51,7 @@ static size_t suffix(struct strata_points text, size_t at, bool stars) {
         at += 2;
     }
     int32_t c = point(text, at);
-    if (c == '.' || c == ',' || c == ':' || c == ')' || c == '$' || (c >= 0 && strata_point_space(c))) return at + 1;
+    if (c == '.' || c == ',' || c == ':' || c == ')' || c == '$' || (c >= 0 && strata_utf8_space(c))) return at + 1;
     return at == text.length ? at : STRATA_NOT_FOUND;
 }
 
@@ -111,7 +111,7 @@ static bool close_number(struct strata_match *out, struct strata_points text, si
                          size_t decimal_end, strata_follow *follow) {
     static const char *const words[] = {"%", "Percent", "percent", "Pct", "pct"};
     size_t i = decimal_end;
-    while (i < text.length && strata_point_space(text.data[i])) i++;
+    while (i < text.length && strata_utf8_space(text.data[i])) i++;
     for (size_t k = 0; k <= sizeof words / sizeof *words; k++) {
         bool percent = k < sizeof words / sizeof *words;
         if (percent && !strata_points_at(text, i, words[k])) continue;

@@ -4,25 +4,6 @@
 
 #include <utf8proc.h>
 
-struct strata_span strata_python_strip(struct strata_span text) {
-    utf8proc_int32_t point;
-    while (text.length) {
-        utf8proc_ssize_t step =
-            utf8proc_iterate((const utf8proc_uint8_t *)text.data, (utf8proc_ssize_t)text.length, &point);
-        if (step <= 0 || !strata_point_space(point)) break;
-        text = strata_span_sub(text, (size_t)step, text.length);
-    }
-    while (text.length) {
-        size_t start = text.length - 1;
-        while (start && ((unsigned char)text.data[start] & 0xc0) == 0x80) start--;
-        utf8proc_ssize_t step = utf8proc_iterate((const utf8proc_uint8_t *)text.data + start,
-                                                 (utf8proc_ssize_t)(text.length - start), &point);
-        if (step <= 0 || start + (size_t)step != text.length || !strata_point_space(point)) break;
-        text.length = start;
-    }
-    return text;
-}
-
 void strata_latex_replace(struct strata_buffer *out, struct strata_span text, const char *from, const char *to) {
     size_t at = 0, length = strlen(from);
     for (;;) {
@@ -257,7 +238,7 @@ void strata_latex_normalise(struct strata_buffer *out, struct strata_span text, 
         now = next;
         next = swap;
     }
-    struct strata_span result = strata_python_strip(strata_buffer_span(&now));
+    struct strata_span result = strata_span_strip(strata_buffer_span(&now));
     strata_buffer_append(out, result.data, result.length);
     if (now.failed || next.failed) out->failed = true;
     strata_buffer_free(&now);

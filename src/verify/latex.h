@@ -9,7 +9,5 @@
 /* Appends the cleaned text to out. Boxes: with `last_box` the last box and the neighbours that belong to it, else the
  * contents of all boxes, joined by commas; a text without boxes stays whole. */
 void strata_latex_normalise(struct strata_buffer *out, struct strata_span text, bool last_box);
-/* str.strip: white space of any script off both ends. */
-struct strata_span strata_python_strip(struct strata_span text);
 
 #endif

@@ -57,7 +57,7 @@ void strata_latex_boxes(struct strata_buffer *out, struct strata_span text, bool
             if (!count) found[count++] = strata_span_sub(text, next, text.length);
             break;
         }
-        struct strata_span content = strata_python_strip(strata_span_sub(text, next + 1, close));
+        struct strata_span content = strata_span_strip(strata_span_sub(text, next + 1, close));
         if (last_only && last_start != STRATA_NOT_FOUND && !belongs(text, content, found[count - 1], close, last_start))
             break;
         found[count++] = content;

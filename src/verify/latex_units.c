@@ -205,10 +205,10 @@ static size_t text_tail(struct strata_span text) {
 void strata_latex_units(struct strata_buffer *out, struct strata_span text) {
     size_t tail = text_tail(text);
     if (tail != STRATA_NOT_FOUND) {
-        struct strata_span rest = strata_python_strip(strata_span_sub(text, 0, tail));
+        struct strata_span rest = strata_span_strip(strata_span_sub(text, 0, tail));
         if (rest.length) text = rest;
     } else {
-        struct strata_span rest = strata_python_strip(text);
+        struct strata_span rest = strata_span_strip(text);
         if (rest.length) text = rest;
     }
     for (int turn = 0; turn < 2; turn++) {

@@ -53,12 +53,6 @@ struct strata_span strata_points_span(struct strata_arena *arena, struct strata_
     return (struct strata_span){bytes ? bytes : "", length};
 }
 
-bool strata_point_space(int32_t p) {
-    if (p < 0x80) return p == ' ' || (p >= 9 && p <= 13) || (p >= 0x1c && p <= 0x1f);
-    return p == 0x85 || p == 0xa0 || p == 0x1680 || (p >= 0x2000 && p <= 0x200a) || p == 0x2028 || p == 0x2029 ||
-           p == 0x202f || p == 0x205f || p == 0x3000;
-}
-
 bool strata_point_digit(int32_t p) {
     if (p < 0x80) return p >= '0' && p <= '9';
     return p < NOT_UTF8 && utf8proc_category(p) == UTF8PROC_CATEGORY_ND;
@@ -91,8 +85,8 @@ bool strata_point_word(int32_t p) {
 }
 
 struct strata_points strata_points_strip(struct strata_points text) {
-    while (text.length && strata_point_space(text.data[0])) text.data++, text.length--;
-    while (text.length && strata_point_space(text.data[text.length - 1])) text.length--;
+    while (text.length && strata_utf8_space(text.data[0])) text.data++, text.length--;
+    while (text.length && strata_utf8_space(text.data[text.length - 1])) text.length--;
     return text;
 }
 

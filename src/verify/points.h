@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/utf8.h"
 #include "verify/arena.h"
 #include "verify/span.h"
 
@@ -18,7 +19,6 @@ struct strata_points strata_points_decode(struct strata_arena *arena, struct str
 void strata_points_encode(struct strata_buffer *out, struct strata_points text);
 struct strata_span strata_points_span(struct strata_arena *arena, struct strata_points text);
 
-bool strata_point_space(int32_t point);      /* str.isspace, \s */
 bool strata_point_digit(int32_t point);      /* \d */
 bool strata_point_word(int32_t point);       /* \w */
 int strata_point_digit_value(int32_t point); /* of a \d */

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 struct strata_span {
     const char *data; /* borrowed; may hold NUL; may be NULL when length is 0 */
     size_t length;
@@ -51,6 +53,11 @@ static inline bool strata_span_is_nocase(struct strata_span text, const char *lo
 static inline struct strata_span strata_span_trim(struct strata_span text) {
     while (text.length && strata_is_space(text.data[0])) text.data++, text.length--;
     while (text.length && strata_is_space(text.data[text.length - 1])) text.length--;
+    return text;
+}
+/* str.strip() of Python: white space of any script off both ends. */
+static inline struct strata_span strata_span_strip(struct strata_span text) {
+    strata_utf8_strip(&text.data, &text.length);
     return text;
 }
 /* First / last place of word at or after `from` (before `to`); STRATA_NOT_FOUND when there is none. */
