@@ -182,6 +182,8 @@ static void print_work(const struct strata_score_summary *summary) {
     if (summary->metrics & STRATA_METRIC_PISM && grid > 0)
         printf("\nPISM draws  %llu of %.0f: early stopping saved %.1f %%\n", (unsigned long long)summary->draws, grid,
                percent((double)summary->draws_saved, grid));
+    if (summary->speculative)
+        printf("speculative %llu answers that the rule did not read\n", (unsigned long long)summary->speculative);
     if (summary->truncated)
         printf("truncated   %llu answers reached --max-new-tokens\n", (unsigned long long)summary->truncated);
     if (summary->bad) printf("left out    %zu bad records\n", summary->bad);
@@ -222,9 +224,14 @@ static void print_estimate(const struct strata_score_estimate *estimate) {
     printf("  store    %s\n", strata_bytes_text(text, estimate->store_bytes));
 }
 
-static int print_outcome(const struct strata_score_summary *summary, const struct strata_arguments *arguments,
-                         bool by_chance, struct strata_error *err) {
-    if (strata_flag(arguments, ID(JSON))) return strata_print_json(strata_score_summary_json(summary), err);
+/* engine: who was asked, or NULL. */
+static int print_outcome(const struct strata_score_summary *summary, const struct strata_engine *engine,
+                         const struct strata_arguments *arguments, bool by_chance, struct strata_error *err) {
+    if (strata_flag(arguments, ID(JSON))) {
+        json_t *object = strata_score_summary_json(summary), *account = strata_account_json(engine);
+        if (account) json_object_set_new(object, "servers", account);
+        return strata_print_json(object, err);
+    }
     if (strata_flag(arguments, ID(DRY_RUN))) {
         print_estimate(&summary->estimate);
         return 0;
@@ -267,7 +274,8 @@ int strata_cli_score(const struct strata_arguments *arguments, struct strata_err
     }
     if (!status) status = run_score(&summary, engine, &options, arguments, err);
     if (!status || status == STRATA_ERR_ENGINE) {
-        int printed = print_outcome(&summary, arguments, options.cut.chance != STRATA_CHANCE_OFF, status ? NULL : err);
+        int printed =
+            print_outcome(&summary, engine, arguments, options.cut.chance != STRATA_CHANCE_OFF, status ? NULL : err);
         if (!status) status = printed;
     }
     if (!status && !strata_flag(arguments, ID(JSON)) && !options.dry_run)
@@ -285,7 +293,7 @@ int strata_cli_merge(const struct strata_arguments *arguments, struct strata_err
     struct strata_score_summary summary = {0};
     const char *out = strata_text(arguments, ID(OUT));
     int status = strata_score_merge(&summary, out, arguments->operands, arguments->operand_count, err);
-    if (!status) status = print_outcome(&summary, arguments, false, err);
+    if (!status) status = print_outcome(&summary, NULL, arguments, false, err);
     if (!status && !strata_flag(arguments, ID(JSON))) printf("results     %s/difficulty.jsonl\n", out);
     strata_score_summary_free(&summary);
     return status;

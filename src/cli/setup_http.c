@@ -24,6 +24,7 @@ static int open_engine(struct strata_engine **out, struct strata_http_options *o
                        const struct strata_arguments *arguments, struct strata_error *err) {
     options->in_flight = strata_size(arguments, ID(IN_FLIGHT));
     options->timeout = strata_real(arguments, ID(TIMEOUT));
+    options->one_by_one = strata_flag(arguments, ID(ONE_BY_ONE));
     options->budget = (uint64_t)strata_integer(arguments, ID(CALL_BUDGET));
     if (cache) options->cache = (struct strata_http_cache){cache, cache_get, cache_put};
     return strata_engine_http(out, options, err);
@@ -90,6 +91,15 @@ int strata_setup_cache(struct strata_cache **out, const struct strata_arguments 
     int code = strata_cache_open(out, path, err);
     free(path);
     return code;
+}
+
+json_t *strata_account_json(const struct strata_engine *engine) {
+    struct strata_http_account account;
+    if (!engine || !strata_http_account(&account, engine)) return NULL;
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "calls", (json_int_t)account.calls, "repeated",
+                     (json_int_t)account.repeated, "failed", (json_int_t)account.failed, "cached",
+                     (json_int_t)account.cached, "malformed", (json_int_t)account.malformed, "prompt_tokens",
+                     (json_int_t)account.prompt_tokens, "completion_tokens", (json_int_t)account.completion_tokens);
 }
 
 void strata_print_account(const char *name, const struct strata_engine *engine) {

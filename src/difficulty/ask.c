@@ -260,6 +260,7 @@ static int failed_request(struct strata_run *run, struct strata_active *active, 
     int code = strata_active_store(run, active, err);
     if (code) return code;
     run->summary->failed_requests++;
+    run->last_failure = result->error;
     if (++run->failures_in_a_row < MAX_FAILURES_IN_A_ROW) return 0;
     strata_fail(err, STRATA_ERR_ENGINE, "%d requests failed in a row, the last: %.300s", MAX_FAILURES_IN_A_ROW,
                 result->error.what);

@@ -42,6 +42,7 @@ struct strata_run {
     size_t capacity;     /* draws in flight when the engine was last seen full; 0: not yet */
     uint64_t speculated; /* draws asked beyond the sequential rule */
     unsigned failures_in_a_row;
+    struct strata_error last_failure; /* of a request */
     size_t admitted, finished_now, end_index, total, resumed, done, rejected;
     double last_poll, last_progress, started;
     struct strata_score_progress progress;

@@ -133,8 +133,9 @@ static int write_output(struct strata_run *run, struct strata_error *err) {
     int code = strata_score_write(run->summary, path, run->store, &options->cut, options->metrics, run->end_index, err);
     free(path);
     if (code || run->summary->failed_requests == 0) return code;
-    strata_fail(err, STRATA_ERR_ENGINE, "%zu requests failed: %zu samples are pending", run->summary->failed_requests,
-                run->summary->pending);
+    strata_fail(err, STRATA_ERR_ENGINE, "%zu samples are pending, because %zu requests failed, the last: %.300s",
+                run->summary->pending, run->summary->failed_requests, run->last_failure.what);
+    if (run->last_failure.where[0]) strata_fail_at(err, STRATA_ERR_ENGINE, "%s", run->last_failure.where);
     return strata_fail_hint(err, STRATA_ERR_ENGINE, "run the same command again to ask only for those");
 }
 

@@ -38,8 +38,7 @@ static int ask_singly(struct http *http, const struct call *call, const struct s
         struct strata_random random =
             strata_random_make(group->seed, group->sample_id, group->purpose, group->stream, single->first);
         strata_http_suffix(single, &random);
-        single->key = strata_hash_combine(strata_hash_bytes(http->identity, strlen(http->identity)), group->body.data,
-                                          group->body.length);
+        single->key = strata_hash_combine(http->cache_base, group->body.data, group->body.length);
         single->key = strata_hash_combine(single->key, single->suffix, single->suffix_length);
         call->group->calls++;
         strata_http_wait(http, single);
@@ -183,8 +182,7 @@ static int submit(void *self, const struct strata_request *request, struct strat
     int code = refuse(request, err);
     if (!code) code = make_group(&group, http, request, err);
     if (code) return code;
-    struct strata_hash body = strata_hash_combine(strata_hash_bytes(http->identity, strlen(http->identity)),
-                                                  group->body.data, group->body.length);
+    struct strata_hash body = strata_hash_combine(http->cache_base, group->body.data, group->body.length);
     uint32_t step = http->one_by_one ? 1 : request->draws;
     size_t left = request->draws / step;
     group->calls = left;
@@ -304,17 +302,18 @@ static int read_key(struct http *http, const struct strata_http_options *options
     return code;
 }
 
-/* What the answers depend on: the model's name and where it is served. */
+/* A run belongs to the model's name, so that servers may come and go while it lasts; the cache, which outlives runs, to
+ * where it is served too. */
 static void identify(struct http *http, const struct strata_http_options *options) {
     struct strata_hash hash = strata_hash_bytes(http->model, strlen(http->model) + 1);
-    if (options->identity) {
-        hash = strata_hash_combine(hash, options->identity, strlen(options->identity));
-    } else {
-        for (size_t i = 0; i < http->endpoint_count; i++)
-            hash = strata_hash_combine(hash, http->endpoints[i].url, strlen(http->endpoints[i].url));
-    }
+    if (options->identity) hash = strata_hash_combine(hash, options->identity, strlen(options->identity));
+    http->cache_base = hash;
+    for (size_t i = 0; i < http->endpoint_count && !options->identity; i++)
+        http->cache_base =
+            strata_hash_combine(http->cache_base, http->endpoints[i].url, strlen(http->endpoints[i].url));
+    const uint64_t max_pixels = options->max_pixels;
     char text[33];
-    strata_hash_text(text, hash);
+    strata_hash_text(text, strata_hash_combine(hash, &max_pixels, sizeof max_pixels));
     snprintf(http->identity, sizeof http->identity, "http-%s", text);
 }
 

@@ -26,7 +26,7 @@ struct strata_http_options {
     const char *model;    /* as the servers call it */
     const char *key_env;  /* environment variable with the API key, or NULL */
     const char *key_file; /* file whose first line is the key, or NULL; wins over key_env */
-    const char *identity; /* what the answers depend on besides model and request (for the cache); NULL: the URLs */
+    const char *identity; /* what the answers depend on besides model and request; NULL: for the cache, the URLs */
     size_t in_flight;     /* calls at once; 0: 256 */
     size_t attempts;      /* of one call before it is given up; 0: 8 */
     double timeout;       /* seconds for one call; 0: 600 */

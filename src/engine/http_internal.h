@@ -69,8 +69,9 @@ struct http {
     struct strata_http_account account;
     struct strata_engine_stats stats;
     uint64_t serial, nonce;
-    bool one_by_one; /* asked for, or a server ignored n */
-    char identity[48];
+    bool one_by_one;               /* asked for, or a server ignored n */
+    char identity[48];             /* of a run's answers */
+    struct strata_hash cache_base; /* of the cache's keys */
 };
 
 /* http_body.c: what is sent, and what comes back. */

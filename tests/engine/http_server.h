@@ -1,5 +1,6 @@
 /* A small HTTP server for tests, in a process of its own: answers chat completions at once, or misbehaves as planned.
- * The answer to a prompt that holds "ask N." is "reply N". */
+ * The answer to a prompt that holds "ask N." is "reply N", or (plan.fallible) at times "no idea": a function of N and
+ * the seed alone, so that a model behind several servers answers as one. */
 #ifndef STRATA_TESTS_HTTP_SERVER_H
 #define STRATA_TESTS_HTTP_SERVER_H
 
@@ -24,6 +25,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/random.h"
 
 enum misbehaviour {
     BEHAVE,
@@ -44,6 +46,8 @@ struct server_plan {
     unsigned die_after;              /* requests until the process ends; 0: never */
     bool ignore_n;                   /* one choice whatever n says */
     bool hang;                       /* never answers */
+    bool fallible;                   /* is wrong in a share of the draws that grows with the question, modulo 20 */
+    bool no_retry_after;             /* THROTTLE without the header */
     const char *key;                 /* refuse others with 401, repeating the key that came; NULL: any */
     const char *content;             /* the answer to everything; NULL: "reply N" */
     unsigned status;                 /* answer every request with this status; 0: as planned */
@@ -79,16 +83,23 @@ static unsigned long number_after(const char *text, const char *mark, unsigned l
     return hit ? strtoul(hit + strlen(mark), NULL, 10) : otherwise;
 }
 
-static void server_choices(struct strata_buffer *body, unsigned long question, unsigned long count,
-                           enum misbehaviour kind, const char *content) {
+static void server_reply(char reply[64], unsigned long question, unsigned long seed, bool fallible) {
+    struct strata_random random = strata_random_make(seed, "fallible", STRATA_PURPOSE_TEST, (uint32_t)question, 0);
+    bool right = !fallible || strata_random_uniform(&random, 0) >= (double)(question % 20) / 19;
+    snprintf(reply, 64, "no idea");
+    if (right) snprintf(reply, 64, "reply %lu", question);
+}
+
+static void server_choices(struct strata_buffer *body, unsigned long question, unsigned long seed, unsigned long count,
+                           enum misbehaviour kind, const struct server_plan *plan) {
     char reply[64];
-    snprintf(reply, sizeof reply, "reply %lu", question);
     strata_buffer_text(body, "{\"id\": \"x\", \"object\": \"chat.completion\", \"choices\": [");
     for (unsigned long i = 0; i < count; i++) {
+        server_reply(reply, question, seed + i, plan->fallible);
         strata_buffer_printf(body,
                              "%s{\"index\": %lu, \"message\": {\"role\": \"assistant\", \"content\": \"%s\"}, "
                              "\"finish_reason\": \"stop\"}",
-                             i ? ", " : "", kind == WRONG_CHOICE ? i + 7 : i, content ? content : reply);
+                             i ? ", " : "", kind == WRONG_CHOICE ? i + 7 : i, plan->content ? plan->content : reply);
         if (kind == TWICE)
             strata_buffer_printf(body,
                                  ", {\"index\": %lu, \"message\": {\"role\": \"assistant\", \"content\": \"wrong\"}, "
@@ -134,13 +145,14 @@ static void server_respond(struct connection *connection, const char *request, c
     }
     snprintf(echo, sizeof echo, "X-Request-Id: %s\r\n", id);
     struct strata_buffer reply = {0};
-    server_choices(&reply, question, plan->ignore_n ? 1 : draws, kind, plan->content);
+    server_choices(&reply, question, number_after(request, "\"seed\": ", 0), plan->ignore_n ? 1 : draws, kind, plan);
     switch (kind) {
     case DROP:
         connection->close_after = true;
         break;
     case THROTTLE:
-        server_answer(connection, 429, "Retry-After: 1\r\n", "{\"error\": {\"message\": \"too many\"}}");
+        server_answer(connection, 429, plan->no_retry_after ? "" : "Retry-After: 1\r\n",
+                      "{\"error\": {\"message\": \"too many\"}}");
         break;
     case BREAK:
         server_answer(connection, 500, "", "oops");
