@@ -30,7 +30,7 @@ build: setup
 ## install [PREFIX=/usr/local] [DESTDIR=]  program, library, headers, man pages, completion
 PREFIX ?= /usr/local
 install: setup
-	@scripts/build.sh $(BUILD) -DSTRATA_WERROR=$(WERROR) -- strata strata_archive strata_pages
+	@scripts/build.sh $(BUILD) -DSTRATA_WERROR=$(WERROR) -- strata strata_archive strata_shared strata_pages
 	@DESTDIR="$(DESTDIR)" cmake --install $(BUILD) --prefix $(PREFIX) >/dev/null
 	@echo "installed in $(DESTDIR)$(PREFIX)"
 

@@ -1,12 +1,14 @@
 /* Errors as values. The library never prints, exits or aborts on input: every function that can fail returns an
  * int, 0 for success, else one of the codes below, and fills the caller's strata_error (which may be NULL).
  *
- *     if (strata_model_open(&model, path, &options, err)) return err->code;
+ *     if (strata_vlm_open(&vlm, path, &options, &err)) return err.code;
  *
  * `what` says what is wrong, `where` the place (file:line:column, byte offset, tensor name or sample id),
  * `hint` what the user can do; `where` and `hint` may be empty. */
 #ifndef STRATA_ERROR_H
 #define STRATA_ERROR_H
+
+#include "strata/export.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -32,25 +34,15 @@ struct strata_error {
     char hint[384];
 };
 
-#if defined(__GNUC__)
-#define STRATA_PRINTF(format_index, first) __attribute__((format(printf, format_index, first)))
-#else
-#define STRATA_PRINTF(format_index, first)
-#endif
-
-/* Each sets its field (and, for strata_fail, clears the other two) and returns the code, so that a failing
- * function can end in `return strata_fail(err, STRATA_ERR_IO, "…")`. A NULL err is allowed everywhere. */
-int strata_fail(struct strata_error *err, int code, const char *format, ...) STRATA_PRINTF(3, 4);
-/* Sets where / hint of the error that was just made; returns its code (or `code` when err is NULL). */
-int strata_fail_at(struct strata_error *err, int code, const char *format, ...) STRATA_PRINTF(3, 4);
-int strata_fail_hint(struct strata_error *err, int code, const char *format, ...) STRATA_PRINTF(3, 4);
-/* Sets `where` only if it is still empty: for callers who know the file but not whether the callee named it. */
-int strata_fail_at_default(struct strata_error *err, int code, const char *format, ...) STRATA_PRINTF(3, 4);
-
 /* One line "where: what (hint)" into out; returns out. */
-const char *strata_error_line(const struct strata_error *err, char *out, unsigned long out_size);
+STRATA_API const char *strata_error_line(const struct strata_error *err, char *out, unsigned long out_size);
 
 #ifdef __cplusplus
 }
 #endif
+
+#ifdef STRATA_BUILD /* Strata's own sources also see how errors are made. */
+#include "base/fail.h"
+#endif
+
 #endif

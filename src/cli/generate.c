@@ -32,16 +32,6 @@ static void on_text(void *context, const char *text, size_t length) {
     fflush(stdout);
 }
 
-/* --response: the answer's tokens, closed by the end-of-turn token as a generated one is. */
-static int forced_tokens(struct strata_tokens *tokens, const struct strata_model *model, const char *response,
-                         struct strata_error *err) {
-    struct strata_tokens all = {0};
-    int status = strata_tokenizer_encode(model->tokenizer, &all, response, strlen(response), err);
-    if (!status) status = strata_tokenizer_encode(model->tokenizer, &all, "<|im_end|>", strlen("<|im_end|>"), err);
-    *tokens = all;
-    return status;
-}
-
 static int ask(struct generation *generation, struct strata_engine *engine, struct strata_error *err) {
     const struct strata_arguments *arguments = generation->arguments;
     bool cmab = strata_flag(arguments, ID(CMAB)), json = strata_flag(arguments, ID(JSON));
@@ -71,7 +61,7 @@ static int ask(struct generation *generation, struct strata_engine *engine, stru
     char *response = NULL;
     int status = strata_setup_text(&response, arguments, ID(RESPONSE), err);
     if (!status && response) {
-        status = forced_tokens(&forced, strata_native_model(engine), response, err);
+        status = strata_chat_response(&forced, strata_native_model(engine)->tokenizer, response, err);
         request.forced_ids = forced.ids;
         request.forced_count = forced.count;
     }

@@ -181,14 +181,9 @@ int strata_setup_numbers(double *out, size_t count, const char *text, const char
 
 /* ---- one prompt ---- */
 
-static size_t count_marks(const char *text) {
-    size_t count = 0;
-    for (const char *mark = text; (mark = strstr(mark, "<image>")); mark += strlen("<image>")) count++;
-    return count;
-}
-
 static int user_turn(char **out, const char *question, size_t images, struct strata_error *err) {
-    size_t marks = count_marks(question);
+    const struct strata_message turn = {STRATA_ROLE_USER, (char *)question};
+    size_t marks = strata_chat_marks(&turn);
     if (marks && marks != images) {
         strata_fail(err, STRATA_ERR_USAGE, "the question has %zu <image> mark%s, and there %s %zu --image", marks,
                     marks == 1 ? "" : "s", images == 1 ? "is" : "are", images);

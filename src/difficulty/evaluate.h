@@ -25,6 +25,9 @@ struct strata_evaluation {
 int strata_evaluate(struct strata_evaluation *out, struct strata_store *store,
                     const struct strata_stored_sample *sample, const struct strata_cut *cut, unsigned metrics,
                     struct strata_error *err);
+/* Appends the sample's line of difficulty.jsonl, without its newline. */
+void strata_evaluation_line(struct strata_buffer *out, const struct strata_stored_sample *sample,
+                            const struct strata_evaluation *evaluation, unsigned metrics);
 void strata_evaluation_free(struct strata_evaluation *evaluation);
 
 /* The chance rule's threshold for a sample whose guess is right with probability `chance` (0: unknown); 0: no rule. */

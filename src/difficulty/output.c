@@ -54,8 +54,8 @@ static json_t *cmab_json(const struct strata_evaluation *evaluation) {
     return object;
 }
 
-static void append_line(struct strata_buffer *out, const struct strata_stored_sample *sample,
-                        const struct strata_evaluation *evaluation, unsigned metrics) {
+void strata_evaluation_line(struct strata_buffer *out, const struct strata_stored_sample *sample,
+                            const struct strata_evaluation *evaluation, unsigned metrics) {
     json_t *line =
         json_pack("{s:s, s:s, s:I}", "id", sample->id, "ability", sample->ability, "index", (json_int_t)sample->index);
     if (metrics & STRATA_METRIC_PISM) json_object_set_new(line, "pism", pism_json(evaluation));
@@ -64,7 +64,6 @@ static void append_line(struct strata_buffer *out, const struct strata_stored_sa
         strata_json_write(out, line);
     else
         out->failed = true;
-    strata_buffer_byte(out, '\n');
     json_decref(line);
 }
 
@@ -129,7 +128,8 @@ static int on_sample(void *context, const struct strata_stored_sample *sample, s
     summary->truncated += evaluation->truncated;
     if (!writing->to_file) return 0;
     strata_buffer_clear(&writing->line);
-    append_line(&writing->line, sample, evaluation, writing->metrics);
+    strata_evaluation_line(&writing->line, sample, evaluation, writing->metrics);
+    strata_buffer_byte(&writing->line, '\n');
     code = strata_buffer_check(&writing->line, err);
     /* A failed write shows in the stream's error state, which the commit reports with its cause. */
     if (!code) fwrite(writing->line.data, 1, writing->line.length, writing->file.stream);

@@ -37,6 +37,19 @@ const char *strata_message_image(const struct strata_message *message, const cha
     return message->role == STRATA_ROLE_ASSISTANT ? NULL : strstr(text, STRATA_IMAGE_MARK);
 }
 
+size_t strata_chat_marks(const struct strata_message *message) {
+    size_t count = 0;
+    for (const char *at = message->text; (at = strata_message_image(message, at)); at += strlen(STRATA_IMAGE_MARK))
+        count++;
+    return count;
+}
+
+int strata_chat_response(struct strata_tokens *out, const struct strata_tokenizer *tokenizer, const char *response,
+                         struct strata_error *err) {
+    int code = strata_tokenizer_encode(tokenizer, out, response, strlen(response), err);
+    return code ? code : strata_tokenizer_encode(tokenizer, out, "<|im_end|>", strlen("<|im_end|>"), err);
+}
+
 int strata_chat_render(struct strata_buffer *out, const struct strata_message *messages, size_t count,
                        bool add_generation_prompt, struct strata_error *err) {
     if (count > 0 && messages[0].role != STRATA_ROLE_SYSTEM) {

@@ -11,6 +11,21 @@
 #include "base/memory.h"
 #include "model/chat.h"
 
+static const char *const segment_names[] = {"template", "system", "question", "reply", "vision", "image"};
+
+const char *strata_segment_name(enum strata_segment_kind kind) {
+    return segment_names[kind];
+}
+
+bool strata_segment_parse(enum strata_segment_kind *out, const char *name) {
+    for (size_t i = 0; i < sizeof segment_names / sizeof *segment_names; i++) {
+        if (strcmp(segment_names[i], name) != 0) continue;
+        *out = (enum strata_segment_kind)i;
+        return true;
+    }
+    return false;
+}
+
 /* The kind and image of every token before images are expanded. */
 struct label {
     enum strata_segment_kind kind;

@@ -19,6 +19,9 @@ enum strata_segment_kind {
     STRATA_SEGMENT_VISION,   /* <|vision_start|>, <|vision_end|> */
     STRATA_SEGMENT_IMAGE     /* image tokens; `image` says which */
 };
+/* "template", "system", "question", "reply", "vision", "image"; parse: false for another name. */
+const char *strata_segment_name(enum strata_segment_kind kind);
+bool strata_segment_parse(enum strata_segment_kind *out, const char *name);
 /* A maximal run of prompt tokens of one kind (and image): tokens [begin, begin+count). Segments cover the prompt in
  * order. A token that holds bytes of two kinds ("\n" of the template and "\n" of a question) counts by its first. */
 struct strata_segment {
@@ -53,6 +56,11 @@ struct strata_special_ids {
  * written out in any turn's text are STRATA_ERR_INPUT. */
 int strata_chat_render(struct strata_buffer *out, const struct strata_message *messages, size_t count,
                        bool add_generation_prompt, struct strata_error *err);
+/* How many "<image>" marks a message has; what an assistant wrote has none. */
+size_t strata_chat_marks(const struct strata_message *message);
+/* A given response as tokens (appended): its text, closed by the end-of-turn token as a generated one is. */
+int strata_chat_response(struct strata_tokens *out, const struct strata_tokenizer *tokenizer, const char *response,
+                         struct strata_error *err);
 /* Is this chat template (the Jinja text of chat_template.json/.jinja or tokenizer_config.json) one of Qwen2-VL's /
  * Qwen2.5-VL's that strata_chat_render reproduces? STRATA_ERR_UNSUPPORTED with the first difference if not. Compared is
  * the whole text, after what Jinja ignores has been taken out of it (spaces in tags, kind of quotes, comments, white
