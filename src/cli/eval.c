@@ -112,6 +112,7 @@ static int set_up(struct session *session, struct strata_error *err) {
                      .repetition_penalty = (float)strata_real(arguments, ID(REPETITION_PENALTY)),
                      .max_new_tokens = tokens ? (uint32_t)strata_integer(arguments, ID(MAX_NEW_TOKENS)) : EVAL_TOKENS},
         .seed = (uint64_t)strata_integer(arguments, ID(SEED)),
+        .skip_bad = strata_flag(arguments, ID(SKIP_BAD)),
         .split_think = strata_flag(arguments, ID(SPLIT_THINK)),
         .on_progress = on_progress,
         .on_warning = on_warning,
@@ -211,6 +212,10 @@ static void print_headlines(const json_t *results) {
         printf("the last four: Qwen2.5-VL-7B after GRPO on medium and hard samples, as published\n");
     }
     strata_table_free(&table);
+    json_array_foreach(results, index, result) {
+        json_int_t bad = json_integer_value(json_object_get(result, "bad"));
+        if (bad) printf("%s: %" PRId64 " bad rows left out\n", text_of(result, "benchmark"), (int64_t)bad);
+    }
 }
 
 static void print_own(const json_t *result) {

@@ -145,8 +145,6 @@ int strata_text_list(json_t **out, struct strata_span text, struct strata_error 
 
 /* ---- images ---- */
 
-#define REFERENCE_MOST 64
-
 /* Slots by index: of two rows with one index the later one's image counts, as in a Python dictionary. */
 static int image_slots(json_t *slots, const struct strata_image_cell *cells, size_t count, struct strata_error *err) {
     for (size_t i = 0; i < count; i++) {
@@ -158,7 +156,7 @@ static int image_slots(json_t *slots, const struct strata_image_cell *cells, siz
     return 0;
 }
 
-int strata_images_resolve(struct strata_image_cell *cells, size_t count, enum strata_kit kit,
+int strata_images_resolve(struct strata_image_cell *cells, size_t count, enum strata_kit kit, bool keep_bad,
                           struct strata_error *err) {
     json_t *slots = json_object(), *slot;
     if (!slots) return strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
@@ -167,15 +165,15 @@ int strata_images_resolve(struct strata_image_cell *cells, size_t count, enum st
     json_object_foreach(slots, index, slot) {
         struct strata_image_cell *cell = &cells[json_integer_value(slot)];
         bool empty = cell->text.length == 0 && kit == STRATA_KIT_HEAD;
-        if (code || empty || cell->text.length > REFERENCE_MOST) continue;
-        char name[REFERENCE_MOST + 1];
+        if (code || empty || cell->text.length > STRATA_IMAGE_REFERENCE) continue;
+        char name[STRATA_IMAGE_REFERENCE + 1];
         if (cell->text.length) memcpy(name, cell->text.data, cell->text.length);
         name[cell->text.length] = '\0';
         const json_t *target = json_object_get(slots, name);
         struct strata_span image = target ? cells[json_integer_value(target)].text : strata_span_of("");
-        if (image.length > REFERENCE_MOST) {
+        if (image.length > STRATA_IMAGE_REFERENCE) {
             cell->text = image;
-        } else {
+        } else if (!keep_bad) {
             code = strata_fail(err, STRATA_ERR_INPUT, "AssertionError: row \"%s\" shares the image of \"%s\", which %s",
                                index, name, target ? "has none of its own" : "does not exist");
         }

@@ -46,8 +46,11 @@ struct strata_image_cell {
     struct strata_span text;
 };
 /* A text of at most 64 bytes names the row whose image is shared; afterwards every text is an image or a list of
- * images. AssertionError for a name that leads nowhere (before head, also for an empty text). */
-int strata_images_resolve(struct strata_image_cell *cells, size_t count, enum strata_kit kit, struct strata_error *err);
+ * images. AssertionError for a name that leads nowhere (before head, also for an empty text); with keep_bad such a text
+ * stays as it is. */
+#define STRATA_IMAGE_REFERENCE 64
+int strata_images_resolve(struct strata_image_cell *cells, size_t count, enum strata_kit kit, bool keep_bad,
+                          struct strata_error *err);
 
 /* ---- prompts ---- */
 

@@ -63,7 +63,7 @@ static bool integer_index(const char *text) {
 }
 
 int strata_eval_dataset_open(struct strata_eval_dataset **out, const char *path, enum strata_benchmark benchmark,
-                             enum strata_kit kit, struct strata_error *err) {
+                             enum strata_kit kit, bool keep_bad, struct strata_error *err) {
     struct strata_eval_dataset *dataset;
     (void)benchmark;
     *out = NULL;
@@ -74,7 +74,7 @@ int strata_eval_dataset_open(struct strata_eval_dataset **out, const char *path,
     if (!code) code = sum_file(dataset->file.md5, path, err);
     if (!code) code = strata_tsv_open(&dataset->tsv, path, err);
     if (!code) code = gather(dataset, err);
-    if (!code) code = strata_images_resolve(dataset->cells, dataset->count, kit, err);
+    if (!code) code = strata_images_resolve(dataset->cells, dataset->count, kit, keep_bad, err);
     if (code) {
         strata_fail_at_default(err, code, "%s", path);
         strata_eval_dataset_close(dataset);
@@ -140,7 +140,13 @@ int strata_eval_dataset_images(struct strata_image **out, size_t *count, const s
              strata_tsv_line(dataset->tsv, dataset->lines[row]), dataset->cells[row].index);
     *out = NULL;
     *count = 0;
-    int code = strata_text_list(&list, dataset->cells[row].text, err);
+    struct strata_span text = dataset->cells[row].text;
+    if (text.length <= STRATA_IMAGE_REFERENCE) {
+        strata_fail(err, STRATA_ERR_INPUT, "the row shares the image of \"%.*s\", which has none of its own",
+                    (int)text.length, text.length ? text.data : "");
+        return strata_fail_at(err, STRATA_ERR_INPUT, "%s", name);
+    }
+    int code = strata_text_list(&list, text, err);
     if (!code) code = strata_alloc(out, json_array_size(list), sizeof **out, err);
     for (size_t i = 0; i < json_array_size(list) && !code; i++) {
         code = decode(&(*out)[i], json_array_get(list, i), name, err);

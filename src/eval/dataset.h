@@ -11,8 +11,10 @@ struct strata_eval_file {
     size_t rows, without_image; /* of the file; rows without an image are not asked */
 };
 
+/* keep_bad: a row that shares an image that is not there is an error of its own (strata_eval_dataset_images), not of
+ * the file. */
 int strata_eval_dataset_open(struct strata_eval_dataset **out, const char *path, enum strata_benchmark benchmark,
-                             enum strata_kit kit, struct strata_error *err);
+                             enum strata_kit kit, bool keep_bad, struct strata_error *err);
 void strata_eval_dataset_close(struct strata_eval_dataset *dataset);
 const struct strata_eval_file *strata_eval_dataset_file(const struct strata_eval_dataset *dataset);
 

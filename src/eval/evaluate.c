@@ -24,6 +24,19 @@ bool strata_eval_interrupted(const struct evaluation *run) {
     return run->options->interrupt && *run->options->interrupt;
 }
 
+int strata_eval_reject(struct evaluation *run, size_t number, int code, struct strata_error *err) {
+    char line[1400], text[1500];
+    strata_fail_at_default(err, code, "%s, index %s", run->options->tsv,
+                           strata_eval_dataset_index(run->dataset, number));
+    if (code != STRATA_ERR_INPUT || !run->options->skip_bad) return code;
+    run->left_out[number] = true;
+    run->bad++;
+    if (!run->options->on_warning || !err) return 0;
+    snprintf(text, sizeof text, "skipped: %s", strata_error_line(err, line, sizeof line));
+    run->options->on_warning(run->options->context, text);
+    return 0;
+}
+
 /* ---- asking ---- */
 
 struct question {
@@ -71,11 +84,7 @@ static int make_question(struct question *question, const struct evaluation *run
     if (!code) code = join_parts(question, &parts, err);
     strata_parts_free(&parts);
     json_decref(row);
-    if (code) {
-        strata_fail_at_default(err, code, "%s, index %s", run->options->tsv,
-                               strata_eval_dataset_index(run->dataset, number));
-        question_free(question);
-    }
+    if (code) question_free(question);
     return code;
 }
 
@@ -100,7 +109,6 @@ static int submit(const struct evaluation *run, size_t number, struct strata_err
                                            .draws = 1,
                                            .solution = ""};
     code = strata_engine_submit(run->engine, &request, err);
-    if (code) strata_fail_at_default(err, code, "index %s", request.sample_id);
     free(system);
     question_free(&question);
     return code;
@@ -131,7 +139,9 @@ int strata_eval_ask(struct evaluation *run, struct strata_error *err) {
         if (next < run->count && answered(run, next)) {
             next++;
         } else if (next < run->count && strata_engine_has_room(run->engine, 1)) {
-            code = submit(run, next++, err);
+            code = submit(run, next, err);
+            if (code) code = strata_eval_reject(run, next, code, err);
+            next++;
         } else {
             struct strata_result result;
             code = strata_engine_poll(run->engine, &result, &got, err);
@@ -207,17 +217,23 @@ static void check_sum(const struct evaluation *run) {
 static int open_all(struct evaluation *run, struct strata_error *err) {
     const struct strata_eval_options *options = run->options;
     int code = strata_make_directories(options->out, err);
-    if (!code) code = strata_eval_dataset_open(&run->dataset, options->tsv, options->benchmark, options->kit, err);
+    if (!code)
+        code = strata_eval_dataset_open(&run->dataset, options->tsv, options->benchmark, options->kit,
+                                        options->skip_bad, err);
     if (code) return code;
     run->count = strata_eval_dataset_count(run->dataset);
     if (options->limit && run->count > options->limit) run->count = options->limit;
     check_sum(run);
+    code = strata_alloc(&run->left_out, run->count, sizeof *run->left_out, err);
+    if (code) return code;
     code = open_journal(&run->answers, run, ".answers.jsonl", answer_settings(run), false, err);
     return code ? code : open_journal(&run->verdicts, run, ".verdicts.jsonl", verdict_settings(run), true, err);
 }
 
 int strata_evaluate_benchmark(json_t **result, struct strata_engine *engine, struct strata_engine *judge,
                               const struct strata_eval_options *options, struct strata_error *err) {
+    struct strata_error local_error; /* bad rows are reported through it */
+    if (!err) err = &local_error;
     struct evaluation run = {
         .options = options, .facts = &strata_benchmarks[options->benchmark], .engine = engine, .judge = judge};
     *result = NULL;
@@ -235,6 +251,7 @@ int strata_evaluate_benchmark(json_t **result, struct strata_engine *engine, str
         strata_fail_at(err, code, "%s", run.last_failure.where);
         strata_fail_hint(err, code, "run again to finish them; the score counts only the others");
     }
+    free(run.left_out);
     int closed = strata_journal_close(run.answers, code ? NULL : err);
     if (!code) code = closed;
     closed = strata_journal_close(run.verdicts, code ? NULL : err);

@@ -18,6 +18,7 @@ struct strata_eval_options {
     uint64_t seed;
     const char *system; /* or NULL */
     bool split_think;   /* score what follows the last </think> */
+    bool skip_bad;      /* rows that cannot be asked or graded are reported, counted and left out */
     const struct strata_judge_texts *judge_texts;
     const char *judge_words;                /* "ours" or "kit": stands in the result */
     const volatile sig_atomic_t *interrupt; /* or NULL */

@@ -67,7 +67,8 @@ int strata_eval_audit(json_t **result, const struct strata_eval_options *options
     if (options->benchmark == STRATA_MMVET)
         return strata_fail(err, STRATA_ERR_UNSUPPORTED,
                            "every row of MM-Vet goes to the judge: there is nothing to audit");
-    int code = strata_eval_dataset_open(&dataset, options->tsv, options->benchmark, options->kit, err);
+    int code =
+        strata_eval_dataset_open(&dataset, options->tsv, options->benchmark, options->kit, options->skip_bad, err);
     if (code) return code;
     json_t *lost = json_array();
     size_t rows = strata_eval_dataset_count(dataset);

@@ -78,14 +78,17 @@ static int open_case(struct court *court, struct strata_error *err) {
     const char *index = strata_eval_dataset_index(run->dataset, number);
     struct pending *pending = &court->cases[number];
     bool found;
-    if (strata_journal_get(run->verdicts, index)) return 0;
+    if (run->left_out[number] || strata_journal_get(run->verdicts, index)) return 0;
     *pending = (struct pending){.number = number};
     int code = strata_eval_answered(&pending->row, &found, run, number, err);
     if (code || !found) return code;
     court->open++;
     code = strata_judging_begin(&pending->judging, pending->row, run->options->benchmark, run->options->kit,
                                 run->judge != NULL, run->options->judge_texts, err);
-    if (code) return strata_fail_at_default(err, code, "index %s", index);
+    if (code) {
+        close_case(court, pending);
+        return strata_eval_reject(run, number, code, err);
+    }
     return pending->judging.asking ? ask_judge(court, pending, err) : keep_verdict(court, pending, err);
 }
 

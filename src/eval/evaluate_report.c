@@ -16,10 +16,14 @@ const char *strata_eval_column(enum strata_benchmark benchmark) {
 
 int strata_eval_mark(json_t *row, enum strata_benchmark benchmark, struct strata_error *err) {
     const json_t *verdict = json_object_get(row, strata_eval_column(benchmark)), *answer;
-    if (benchmark == STRATA_MMVET || benchmark == STRATA_MATHVISTA || benchmark == STRATA_OCRBENCH) return 0;
-    int code = strata_row_cell(&answer, row, "answer", err);
+    bool choices = strata_benchmarks[benchmark].choices, hit = false;
+    if (benchmark == STRATA_MMVET || benchmark == STRATA_MATHVISTA) return 0;
+    int code = benchmark == STRATA_OCRBENCH ? strata_ocrbench_hit(&hit, row, false, err)
+                                            : strata_row_cell(&answer, row, "answer", err);
     if (code) return code;
-    bool choices = strata_benchmarks[benchmark].choices;
+    if (benchmark == STRATA_OCRBENCH)
+        return json_object_set_new(row, "hit", json_boolean(hit)) ? strata_fail(err, STRATA_ERR_MEMORY, "out of memory")
+                                                                  : 0;
     json_t *truth = choices ? strata_choice_truth(answer, benchmark) : json_deep_copy(answer);
     bool right = strata_python_equal(verdict, truth);
     json_decref(truth);
@@ -37,6 +41,7 @@ static int gather(json_t *rows, struct evaluation *run, struct strata_error *err
         const json_t *verdict = strata_journal_get(run->verdicts, index);
         json_t *row = NULL;
         bool found;
+        if (run->left_out[i]) continue;
         code = strata_eval_answered(&row, &found, run, i, err);
         if (code) break;
         if (!found || (run->facts->judge_tries && !verdict)) {
@@ -50,7 +55,12 @@ static int gather(json_t *rows, struct evaluation *run, struct strata_error *err
             json_object_set(row, "log", json_object_get(verdict, "log"));
         }
         code = strata_eval_mark(row, benchmark, err);
-        if (json_array_append_new(rows, row) && !code) code = strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
+        if (code) {
+            code = strata_eval_reject(run, i, code, err);
+            json_decref(row);
+        } else if (json_array_append_new(rows, row)) {
+            code = strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
+        }
     }
     return code;
 }
@@ -154,13 +164,14 @@ int strata_eval_report(json_t **result, struct evaluation *run, struct strata_er
     if (!code && json_array_size(rows)) code = metrics_of(&metrics, &fine, rows, run, err);
     if (!code) {
         *result = json_pack(
-            "{s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:s, s:s, s:b, s:s, s:b, s:s, s:s}", "benchmark",
-            run->facts->name, "dataset", run->facts->dataset, "kit", strata_kit_name(options->kit), "headline",
-            run->facts->headline, "value", number_or_null(strata_headline(metrics, options->benchmark)), "scale",
-            run->facts->choices ? "0-1" : "0-100", "paper", paper_of(run->facts), "rows", (json_int_t)run->count,
-            "graded", (json_int_t)json_array_size(rows), "pending", (json_int_t)run->pending, "truncated",
-            (json_int_t)run->truncated, "judge", run->judge ? strata_engine_identity(run->judge) : "exact matching",
-            "judge_prompts", run->judge ? options->judge_words : "none", "split_think", options->split_think, "md5",
+            "{s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:b, s:s, s:b, s:s, s:s}",
+            "benchmark", run->facts->name, "dataset", run->facts->dataset, "kit", strata_kit_name(options->kit),
+            "headline", run->facts->headline, "value", number_or_null(strata_headline(metrics, options->benchmark)),
+            "scale", run->facts->choices ? "0-1" : "0-100", "paper", paper_of(run->facts), "rows",
+            (json_int_t)run->count, "graded", (json_int_t)json_array_size(rows), "pending", (json_int_t)run->pending,
+            "bad", (json_int_t)run->bad, "truncated", (json_int_t)run->truncated, "judge",
+            run->judge ? strata_engine_identity(run->judge) : "exact matching", "judge_prompts",
+            run->judge ? options->judge_words : "none", "split_think", options->split_think, "md5",
             strata_eval_dataset_file(run->dataset)->md5, "published_file",
             strcmp(strata_eval_dataset_file(run->dataset)->md5, run->facts->md5) == 0, "engine",
             strata_engine_identity(run->engine), "system", options->system ? options->system : "");

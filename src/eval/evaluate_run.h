@@ -14,7 +14,8 @@ struct evaluation {
     struct strata_engine *engine, *judge;
     struct strata_journal *answers, *verdicts;
     size_t count; /* rows to ask */
-    size_t pending, truncated, judge_calls;
+    size_t pending, truncated, judge_calls, bad;
+    bool *left_out;                   /* (count) rows that --skip-bad passed over */
     struct strata_error last_failure; /* of a request */
 };
 
@@ -22,6 +23,8 @@ struct evaluation {
 char *strata_eval_path(const struct evaluation *run, const char *suffix);
 void strata_eval_progress(const struct evaluation *run, const char *phase, size_t done, size_t total);
 bool strata_eval_interrupted(const struct evaluation *run);
+/* What becomes of an error about one row: counted and told (0) where bad rows are skipped, else handed back. */
+int strata_eval_reject(struct evaluation *run, size_t number, int code, struct strata_error *err);
 /* Asks for the answers that are missing. */
 int strata_eval_ask(struct evaluation *run, struct strata_error *err);
 /* A row as the scorers read it, with its answer as `prediction`; *found false where there is none. */
@@ -33,7 +36,7 @@ int strata_eval_judge(struct evaluation *run, struct strata_error *err);
 const char *strata_eval_column(enum strata_benchmark benchmark);
 /* Metrics of all judged rows, and the files. */
 int strata_eval_report(json_t **result, struct evaluation *run, struct strata_error *err);
-/* hit, score or res of one row set from its verdict; OCRBench needs none. */
+/* hit or score of one row, set from its verdict; OCRBench needs none. An error is the row's own. */
 int strata_eval_mark(json_t *row, enum strata_benchmark benchmark, struct strata_error *err);
 
 #endif

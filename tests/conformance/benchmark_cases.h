@@ -478,7 +478,7 @@ static int run_images(json_t **got, const struct conformance_case *one, struct s
         strata_python_cell(&name, json_object_get(row, "index"));
         cells[count++] = (struct strata_image_cell){name.data, span_of_json(image)};
     }
-    int code = strata_images_resolve(cells, count, one->kit, err);
+    int code = strata_images_resolve(cells, count, one->kit, false, err);
     for (size_t i = 0; i < count && !code; i++) {
         json_t *list = NULL;
         code = strata_text_list(&list, cells[i].text, err);

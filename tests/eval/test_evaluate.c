@@ -243,6 +243,58 @@ static void test_a_torn_line(void **state) {
     free(path);
 }
 
+static void keep_warning(void *context, const char *text) {
+    struct strata_buffer *all = context;
+    strata_buffer_printf(all, "%s\n", text);
+}
+
+/* A row that cannot be shown, one that shares an image that is not there, one that cannot be graded: errors with their
+ * place, or left out and counted; never wrong answers. */
+static void test_bad_rows(void **state) {
+    static const char bytes[] = "bm90IGFuIGltYWdl"; /* "not an image" */
+    struct strata_judge_texts texts;
+    struct strata_engine *engine = native();
+    struct strata_buffer table = {0}, said = {0};
+    struct strata_error err = {0};
+    json_t *result = NULL;
+    char out[64];
+    (void)state;
+    strata_buffer_text(&table, "index\timage\tquestion\tanswer\tcategory\n"
+                               "0\t$R\tread\t['']\tRegular Text Recognition\n1\t");
+    for (int i = 0; i < 5; i++) strata_buffer_text(&table, bytes);
+    strata_buffer_text(&table, "\tread\t['']\tRegular Text Recognition\n"
+                               "2\t77\tread\t['']\tRegular Text Recognition\n"
+                               "3\t$B\tread\t[not 1]\tRegular Text Recognition\n"
+                               "4\t0\tread\t['']\tRegular Text Recognition\n");
+    char *path = write_table("bad", strata_buffer_string(&table));
+    struct strata_eval_options options = options_for(STRATA_OCRBENCH, path, &texts);
+    snprintf(out, sizeof out, "%s/bad", directory);
+    options.out = out;
+    options.on_warning = keep_warning;
+    options.context = &said;
+    assert_int_equal(strata_judge_texts_ours(&texts, NULL), 0);
+    assert_int_equal(strata_evaluate_benchmark(&result, engine, NULL, &options, &err), STRATA_ERR_INPUT);
+    assert_null(result);
+    options.skip_bad = true;
+    if (strata_evaluate_benchmark(&result, engine, NULL, &options, &err)) fail_msg("%s (%s)", err.what, err.where);
+    assert_int_equal(number(result, "bad"), 3);
+    assert_int_equal(number(result, "graded"), 2);
+    assert_int_equal(number(result, "pending"), 0);
+    assert_int_equal(number(json_object_get(result, "metrics"), "Final Score"), 2); /* an empty gold always hits */
+    assert_non_null(strstr(said.data, "skipped: /tmp/strata-eval-"));
+    for (int i = 1; i <= 3; i++) {
+        char place[24];
+        snprintf(place, sizeof place, "index %d", i);
+        assert_non_null(strstr(said.data, place));
+    }
+    json_decref(result);
+    strata_judge_texts_free(&texts);
+    strata_buffer_free(&table);
+    strata_buffer_free(&said);
+    strata_engine_destroy(engine);
+    free(path);
+}
+
 static void test_audit(void **state) {
     struct strata_judge_texts texts;
     char *path =
@@ -308,7 +360,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_layout), cmocka_unit_test(test_a_failing_judge_is_no_verdict),
         cmocka_unit_test(test_no_judge),     cmocka_unit_test(test_a_torn_line),
-        cmocka_unit_test(test_audit),        cmocka_unit_test(test_own_data),
+        cmocka_unit_test(test_bad_rows),     cmocka_unit_test(test_audit),
+        cmocka_unit_test(test_own_data),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }
