@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -178,6 +179,25 @@ int strata_make_directories(const char *path, struct strata_error *err) {
         code = strata_fail_at(err, STRATA_ERR_IO, "%s", path);
     }
     free(copy);
+    return code;
+}
+
+int strata_remove_tree(const char *path, struct strata_error *err) {
+    DIR *handle = opendir(path);
+    struct dirent *entry;
+    int code = 0;
+    if (!handle) return errno == ENOENT ? 0 : fail_errno(err, "remove", path);
+    while (!code && (entry = readdir(handle))) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        char *inner = strata_path_join(path, entry->d_name);
+        if (!inner) code = strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
+        if (!code && unlink(inner) && errno != ENOENT)
+            code =
+                errno == EISDIR || errno == EPERM ? strata_remove_tree(inner, err) : fail_errno(err, "remove", inner);
+        free(inner);
+    }
+    closedir(handle);
+    if (!code && rmdir(path)) code = fail_errno(err, "remove", path);
     return code;
 }
 

@@ -33,6 +33,8 @@ void strata_atomic_abort(struct strata_atomic_file *file);                      
 int strata_file_write(const char *path, const void *bytes, size_t length, struct strata_error *err); /* atomic */
 
 int strata_make_directories(const char *path, struct strata_error *err);
+/* A directory and all in it (links themselves, not what they point to); one that is not there is fine. */
+int strata_remove_tree(const char *path, struct strata_error *err);
 bool strata_file_exists(const char *path);
 bool strata_is_directory(const char *path);
 /* "a/b" + "c" -> "a/b/c"; an absolute second part wins. Owned by the caller; NULL when memory is out. */

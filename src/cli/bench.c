@@ -88,12 +88,15 @@ static int run_task(struct bench *bench, const char *task, struct strata_error *
     if (strcmp(task, "gemm") == 0) return bench_gemm(bench, err);
     if (strcmp(task, "verify") == 0) return bench_verify(bench, err);
     if (strcmp(task, "store") == 0) return bench_store(bench, err);
+    if (strcmp(task, "sft") == 0 || strcmp(task, "grpo") == 0 || strcmp(task, "prefix") == 0)
+        return bench_train_task(bench, task, err);
     static const char *const engine_tasks[] = {"load", "prefill", "decode", "batch", "cmab", "pism"};
     for (size_t i = 0; i < sizeof engine_tasks / sizeof *engine_tasks; i++) {
         if (strcmp(task, engine_tasks[i]) == 0) return bench_engine_task(bench, task, err);
     }
     strata_fail(err, STRATA_ERR_USAGE, "there is no task \"%s\"", task);
-    return strata_fail_hint(err, STRATA_ERR_USAGE, "gemm, prefill, decode, batch, cmab, pism, load, verify or store");
+    return strata_fail_hint(err, STRATA_ERR_USAGE,
+                            "gemm, prefill, decode, batch, cmab, pism, load, sft, grpo, prefix, verify or store");
 }
 
 int strata_cli_bench(const struct strata_arguments *arguments, struct strata_error *err) {

@@ -46,6 +46,14 @@ int bench_print(const struct bench *bench, struct bench_figure *figure, struct s
 
 /* bench_engine.c */
 int bench_engine_task(struct bench *bench, const char *task, struct strata_error *err);
+/* A smooth picture with some noise, `side` pixels square; another one for each `kind`. */
+int bench_picture(struct strata_image *image, size_t side, size_t kind, struct strata_error *err);
+/* Multiply-adds times two of a forward: T tokens through the layers; the head on `rows` of them; the tower. */
+double bench_language_flops(const struct strata_model_config *config, double T);
+double bench_head_flops(const struct strata_model_config *config, double rows);
+double bench_vision_flops(const struct strata_model_config *config, double image_tokens);
+/* bench_train.c: sft, grpo, prefix */
+int bench_train_task(struct bench *bench, const char *task, struct strata_error *err);
 /* bench_library.c: gemm, verify, store */
 int bench_gemm(struct bench *bench, struct strata_error *err);
 int bench_verify(struct bench *bench, struct strata_error *err);

@@ -29,13 +29,12 @@ static void workload_free(struct workload *work) {
     free(work->question);
 }
 
-/* A smooth picture with some noise, `side` pixels square. */
-static int make_picture(struct strata_image *image, size_t side, struct strata_error *err) {
+int bench_picture(struct strata_image *image, size_t side, size_t kind, struct strata_error *err) {
     *image = (struct strata_image){.width = side, .height = side};
     int code = strata_alloc(&image->rgb, side * side, 3, err);
     for (size_t i = 0; !code && i < 3 * side * side; i++) {
         size_t x = i / 3 % side, y = i / 3 / side;
-        image->rgb[i] = (uint8_t)(i % 3 == 0 ? x * 255 / side : i % 3 == 1 ? y * 255 / side : (x * y) & 255);
+        image->rgb[i] = (uint8_t)(i % 3 == 0 ? x * 255 / side : i % 3 == 1 ? y * 255 / side : (x * (y + kind)) & 255);
     }
     return code;
 }
@@ -88,28 +87,40 @@ static int workload_open(struct workload *work, const struct bench *bench, struc
     work->new_tokens = strata_given(bench->arguments, ID(MAX_NEW_TOKENS))
                            ? (size_t)strata_integer(bench->arguments, ID(MAX_NEW_TOKENS))
                            : NEW_TOKENS;
-    code = make_picture(&work->image, side * vision->patch_size * vision->merge_size, err);
+    code = bench_picture(&work->image, side * vision->patch_size * vision->merge_size, 0, err);
     return code ? code : make_question(work, TEXT_TOKENS, err);
 }
 
-/* Multiply-adds times two of one prefill: vision tower, language model, head on the last position. */
-static double prefill_flops(const struct workload *work) {
-    const struct strata_text_config *text = &work->model->config.text;
-    const struct strata_vision_config *vision = &work->model->config.vision;
-    double T = (double)work->prompt_tokens, C = (double)text->hidden, F = (double)text->intermediate;
+double bench_language_flops(const struct strata_model_config *config, double T) {
+    const struct strata_text_config *text = &config->text;
+    double C = (double)text->hidden, F = (double)text->intermediate;
     double Q = (double)(text->heads * text->head_size), KV = (double)(text->kv_heads * text->head_size);
-    double layer = 2.0 * T * (C * (Q + 2.0 * KV) + Q * C + 3.0 * C * F) + 2.0 * Q * T * (T + 1.0);
-    double flops = (double)text->layers * layer + 2.0 * C * (double)text->vocabulary;
-    double merge = (double)(vision->merge_size * vision->merge_size), N = (double)work->image_tokens * merge;
+    return (double)text->layers * (2.0 * T * (C * (Q + 2.0 * KV) + Q * C + 3.0 * C * F) + 2.0 * Q * T * (T + 1.0));
+}
+
+double bench_head_flops(const struct strata_model_config *config, double rows) {
+    return 2.0 * rows * (double)config->text.hidden * (double)config->text.vocabulary;
+}
+
+double bench_vision_flops(const struct strata_model_config *config, double image_tokens) {
+    const struct strata_vision_config *vision = &config->vision;
+    double merge = (double)(vision->merge_size * vision->merge_size), N = image_tokens * merge;
     double E = (double)vision->hidden, I = (double)vision->intermediate, G = merge * E;
     double P = (double)(vision->channels * vision->temporal_patch_size * vision->patch_size * vision->patch_size);
     double window = (double)(vision->window_size / vision->patch_size);
-    flops += 2.0 * N * P * E + 2.0 * (N / merge) * (G * G + G * (double)vision->out_hidden);
+    double flops = 2.0 * N * P * E + 2.0 * (N / merge) * (G * G + G * (double)vision->out_hidden);
     for (size_t i = 0; i < vision->depth; i++) {
         double keys = vision->full_attention[i] ? N : fmin(N, window * window);
         flops += 2.0 * N * (4.0 * E * E + 3.0 * E * I) + 4.0 * E * N * keys;
     }
     return flops;
+}
+
+/* Of one prefill: vision tower, language model, head on the last position. */
+static double prefill_flops(const struct workload *work) {
+    const struct strata_model_config *config = &work->model->config;
+    return bench_language_flops(config, (double)work->prompt_tokens) + bench_head_flops(config, 1.0) +
+           bench_vision_flops(config, (double)work->image_tokens);
 }
 
 /* Bytes that one decode step has to read: all weights of the language model once, and every row's keys and values. */

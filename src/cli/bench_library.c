@@ -122,21 +122,6 @@ static int write_records(const char *directory, size_t records, struct strata_er
     return code;
 }
 
-static void remove_files(const char *directory) {
-    static const char *const names[] = {
-        "data.jsonl",         "p.png",        "run/run.sqlite",      "run/run.sqlite-wal",
-        "run/run.sqlite-shm", "run/run.lock", "run/difficulty.jsonl"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char *path = strata_path_join(directory, names[i]);
-        if (path) unlink(path);
-        free(path);
-    }
-    char *run = strata_path_join(directory, "run");
-    if (run) rmdir(run);
-    free(run);
-    rmdir(directory);
-}
-
 int bench_store(struct bench *bench, struct strata_error *err) {
     struct bench_figure figure = {.task = "store", .unit = "draws_s"};
     size_t records =
@@ -164,7 +149,8 @@ int bench_store(struct bench *bench, struct strata_error *err) {
     }
     strata_score_summary_free(&summary);
     strata_engine_destroy(engine);
-    remove_files(directory);
+    struct strata_error unused;
+    (void)strata_remove_tree(directory, &unused);
     free(data);
     free(run);
     return code ? code : bench_print(bench, &figure, err);

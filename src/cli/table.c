@@ -208,7 +208,10 @@ const struct strata_command strata_commands[] = {
         "bench",
         "[TASK]... [--model DIR] [options]",
         "measure speed beside what this machine can do",
-        "Tasks with a model: load, prefill, decode, batch (8 answers of one prompt), cmab, pism. Without: gemm, "
+        "Tasks with a model: load, prefill, decode, batch (8 answers of one prompt), cmab, pism, and steps of "
+        "training: "
+        "sft (4 conversations of 512 tokens), grpo (8 answers of one prompt), prefix (the gain of sharing the prompt). "
+        "Without: gemm, "
         "verify, "
         "store. Each round probes the machine's own rates (multiply-adds, reading memory) right beside the "
         "measurement, "

@@ -70,6 +70,8 @@ static void on_plan(void *context, const struct strata_train_plan *plan) {
 
 static void on_progress(void *context, const struct strata_train_progress *now) {
     struct strata_cli_training *training = context;
+    const struct strata_train_seconds *seconds = &now->step_seconds;
+    double share = seconds->whole > 0.0 ? 100 / seconds->whole : 0.0;
     char note[320];
     int at = 0;
     if (!training->started) {
@@ -88,8 +90,8 @@ static void on_progress(void *context, const struct strata_train_progress *now) 
         at += snprintf(note + at, sizeof note - (size_t)at, ", %.0f tok/s", now->tokens_per_second);
     if (now->length > 0.0 && at > 0 && (size_t)at < sizeof note)
         at += snprintf(note + at, sizeof note - (size_t)at, " (sample %.0f, grade %.0f, reference %.0f, train %.0f %%)",
-                       100 * now->rollout_share, 100 * now->reward_share, 100 * now->reference_share,
-                       100 * now->train_share);
+                       share * seconds->rollout, share * seconds->reward, share * seconds->reference,
+                       share * (seconds->forward + seconds->backward + seconds->update));
     if (now->skipped && at > 0 && (size_t)at < sizeof note)
         snprintf(note + at, sizeof note - (size_t)at, ", %llu skipped", (unsigned long long)now->skipped);
     strata_progress_update(training->progress, (size_t)now->step, note);

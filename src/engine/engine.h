@@ -40,6 +40,9 @@ struct strata_request {
     size_t message_count;
     const struct strata_image *images; /* decoded (and masked) RGB, one per "<image>" mark */
     size_t image_count;
+    /* The native engine's features of all images, one behind the other, for a caller who has them already: they must be
+     * what it would compute itself, and stay until the last result. NULL: it computes them. */
+    const float *image_features;
     struct strata_sampling sampling;
     /* Draw d of this request (0 <= d < draws) samples with
      * strata_random_make(seed, sample_id, purpose, stream, first_draw + d), token t taking number t. */

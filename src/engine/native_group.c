@@ -200,7 +200,9 @@ int strata_native_image_features(struct native *native, struct group *group, con
     if (!tokens) return 0;
     double start = strata_seconds();
     int code = strata_alloc_aligned(&group->embeds, tokens * C, sizeof *group->embeds, err);
-    for (size_t i = 0; !code && i < group->prompt.image_count; i++) {
+    const float *given = group->request.image_features;
+    if (!code && given) memcpy(group->embeds, given, tokens * C * sizeof *given);
+    for (size_t i = 0; !code && !given && i < group->prompt.image_count; i++) {
         code = image_features(group->embeds + done * C, native, group, i, trace, err);
         strata_image_free(&group->images[i]);
         done += group->prompt.image_tokens[i];

@@ -39,25 +39,6 @@ static int sync_directory(const char *path, struct strata_error *err) {
     return failed ? io_error(err, "sync", path) : 0;
 }
 
-/* A directory of files and at most directories of files; one that is not there is fine. */
-static int remove_tree(const char *path, struct strata_error *err) {
-    DIR *handle = opendir(path);
-    struct dirent *entry;
-    int code = 0;
-    if (!handle) return errno == ENOENT ? 0 : io_error(err, "remove", path);
-    while (!code && (entry = readdir(handle))) {
-        char *inner;
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-        code = joined(&inner, path, entry->d_name, err);
-        if (!code && unlink(inner) && errno != ENOENT)
-            code = errno == EISDIR || errno == EPERM ? remove_tree(inner, err) : io_error(err, "remove", inner);
-        free(inner);
-    }
-    closedir(handle);
-    if (!code && rmdir(path)) code = io_error(err, "remove", path);
-    return code;
-}
-
 /* ---- writing ---- */
 
 static int copy_file(const char *to, const char *from, const char *name, struct strata_error *err) {
@@ -182,7 +163,7 @@ static int put_in_place(const char *temporary, const char *out, const char *name
     char *path;
     int code = joined(&path, out, name, err);
     if (!code) code = sync_directory(temporary, err);
-    if (!code) code = remove_tree(path, err);
+    if (!code) code = strata_remove_tree(path, err);
     if (!code && rename(temporary, path)) code = io_error(err, "rename", path);
     if (!code) code = sync_directory(out, err);
     free(path);
@@ -196,14 +177,14 @@ int strata_checkpoint_save(const struct strata_checkpoint *checkpoint, uint64_t 
     snprintf(hidden, sizeof hidden, TEMPORARY "%llu", (unsigned long long)step);
     int code = joined(&temporary, checkpoint->out, hidden, err);
     if (code) return code;
-    if (!(code = remove_tree(temporary, err)) && !(code = strata_make_directories(temporary, err)))
+    if (!(code = strata_remove_tree(temporary, err)) && !(code = strata_make_directories(temporary, err)))
         code = write_files(checkpoint, temporary, err);
     if (!code) code = put_in_place(temporary, checkpoint->out, name, err);
     if (!code) code = point(checkpoint->out, "last", name, err);
     if (!code && best) code = point(checkpoint->out, "best", name, err);
     if (code) {
         struct strata_error unused;
-        (void)remove_tree(temporary, &unused); /* a full disk should not stay full */
+        (void)strata_remove_tree(temporary, &unused); /* a full disk should not stay full */
     }
     free(temporary);
     return code;
@@ -233,7 +214,7 @@ static int find_steps(struct steps *steps, const char *out, bool sweep, struct s
         if (!stale && strncmp(entry->d_name, PREFIX, strlen(PREFIX)) != 0) continue;
         if ((code = joined(&path, out, entry->d_name, err))) break;
         if (stale) {
-            if (sweep) code = remove_tree(path, err);
+            if (sweep) code = strata_remove_tree(path, err);
         } else {
             errno = 0;
             unsigned long long step = strtoull(entry->d_name + strlen(PREFIX), &end, 10);
@@ -269,7 +250,7 @@ int strata_checkpoint_rotate(const char *out, size_t limit, struct strata_error 
         if (steps.items[i] == best) continue;
         snprintf(name, sizeof name, PREFIX "%llu", (unsigned long long)steps.items[i]);
         if ((code = joined(&path, out, name, err))) break;
-        code = remove_tree(path, err);
+        code = strata_remove_tree(path, err);
         free(path);
         left--;
     }

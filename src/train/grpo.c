@@ -20,7 +20,7 @@ struct grpo {
     struct strata_tape_response *responses; /* (prompts * G) */
     struct strata_policy_sums *sums;        /* (prompts * G) */
     size_t *indices;                        /* (prompts) groups of the micro-batch */
-    double loss, norm, rate, kl, clipped_low, clipped_high, ratio, entropy, seconds;
+    double loss, norm, rate, kl, clipped_low, clipped_high, ratio, entropy;
     size_t tokens, passes;
 };
 
@@ -85,12 +85,12 @@ static int run_pass(struct grpo *grpo, size_t first, size_t count, const struct 
         rows += strata_tape_rows(&grpo->groups[i]);
     }
     int code = strata_trainer_tape(trainer, rows, count * G, count, err);
-    if (!code) code = strata_tape_forward(trainer->tape, grpo->groups, count, grpo->options->sampling.temperature, err);
+    if (!code) code = strata_trainer_forward(trainer, grpo->groups, count, grpo->options->sampling.temperature, err);
     for (size_t i = 0; !code && i < count; i++) {
         if (check) code = check_ratio(grpo, grpo->indices[i], err);
         if (!code) code = group_loss(grpo, grpo->indices[i], grpo->sums + (grpo->indices[i] - first) * G, totals, err);
     }
-    if (!code) code = strata_tape_backward(trainer->tape, &trainer->gradients, grpo->groups, count, err);
+    if (!code) code = strata_trainer_backward(trainer, grpo->groups, count, err);
     for (size_t i = 0; !code && i < count; i++) {
         const struct strata_rollout_group *group = &rollout->groups[grpo->indices[i]];
         if (group->dembeds) code = strata_trainer_vision_backward(trainer, group->dembeds, &group->images, err);
@@ -229,8 +229,10 @@ static json_t *metrics_line(const struct grpo *grpo) {
     const struct strata_rollout *rollout = &grpo->rollout;
     struct lengths lengths = lengths_of(rollout);
     double completions = (double)(rollout->count * rollout->G);
-    json_t *time = json_pack("{s:f, s:f, s:f, s:f}", "rollout", rollout->rollout_seconds, "reward",
-                             rollout->reward_seconds, "reference", rollout->reference_seconds, "train", grpo->seconds);
+    const struct strata_train_seconds *seconds = &trainer->seconds;
+    json_t *time = json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "rollout", seconds->rollout, "reward", seconds->reward,
+                             "reference", seconds->reference, "forward", seconds->forward, "backward",
+                             seconds->backward, "update", seconds->update);
     json_t *line = json_pack(
         "{s:I, s:f, s:o, s:o, s:f, s:f, s:f, s:f, s:I, s:o, s:o, s:o, s:{s:f, s:f, s:f}, s:{s:f, s:I, s:I, s:f}, s:o, "
         "s:I}",
@@ -249,14 +251,12 @@ static json_t *metrics_line(const struct grpo *grpo) {
     return line;
 }
 
-static void tell_progress(const struct grpo *grpo, double rollout_share) {
+static void tell_progress(const struct grpo *grpo) {
     const struct strata_trainer *trainer = &grpo->trainer;
     const struct strata_rollout *rollout = &grpo->rollout;
     const struct strata_train_observer *observer = &trainer->options->observer;
     struct lengths lengths = lengths_of(rollout);
     double completions = (double)(rollout->count * rollout->G), now = strata_seconds() - trainer->start;
-    double step = rollout_share * (rollout->rollout_seconds + rollout->reward_seconds + rollout->reference_seconds) +
-                  grpo->seconds;
     uint64_t done = trainer->counters.step - trainer->first_step;
     struct strata_train_progress progress = {
         .step = trainer->counters.step,
@@ -272,13 +272,12 @@ static void tell_progress(const struct grpo *grpo, double rollout_share) {
         .clipped = grpo->clipped_low + grpo->clipped_high,
         .truncated = (double)lengths.truncated / completions,
         .accuracy = trainer->accuracy,
-        .tokens_per_second = (rollout_share * (double)lengths.sum + (double)grpo->tokens) / step,
+        .tokens_per_second = ((double)lengths.sum / (double)(grpo->options->updates * grpo->options->iterations) +
+                              (double)grpo->tokens) /
+                             trainer->seconds.whole,
         .seconds = now,
         .eta = done ? now / (double)done * (double)(trainer->steps - trainer->counters.step) : 0.0,
-        .rollout_share = rollout_share * rollout->rollout_seconds / step,
-        .reward_share = rollout_share * rollout->reward_seconds / step,
-        .reference_share = rollout_share * rollout->reference_seconds / step,
-        .train_share = grpo->seconds / step,
+        .step_seconds = trainer->seconds,
         .skipped = trainer->counters.skipped};
     if (observer->on_progress) observer->on_progress(observer->context, &progress);
 }
@@ -328,10 +327,14 @@ static int train_rollout(struct grpo *grpo, struct strata_error *err) {
     for (size_t u = 0; !code && u < options->updates * options->iterations; u++) {
         if (trainer->counters.step == trainer->steps) break;
         double start = strata_seconds();
+        trainer->seconds = (struct strata_train_seconds){.rollout = share * grpo->rollout.rollout_seconds,
+                                                         .reward = share * grpo->rollout.reward_seconds,
+                                                         .reference = share * grpo->rollout.reference_seconds};
         code = train_update(grpo, u % options->updates * options->prompts, options->prompts, u == 0, err);
-        grpo->seconds = strata_seconds() - start;
+        trainer->seconds.whole =
+            trainer->seconds.rollout + trainer->seconds.reward + trainer->seconds.reference + strata_seconds() - start;
         if (!code) code = strata_metrics_write(&trainer->metrics, metrics_line(grpo), err);
-        if (!code) tell_progress(grpo, share);
+        if (!code) tell_progress(grpo);
     }
     return code;
 }

@@ -115,6 +115,7 @@ static int submit(struct collector *collector, size_t index, struct strata_error
         .message_count = record->message_count,
         .images = group->images.images,
         .image_count = group->images.count,
+        .image_features = group->embeds,
         .sampling = collector->options->sampling,
         .seed = trainer->options->seed,
         .purpose = STRATA_PURPOSE_ROLLOUT,

@@ -28,7 +28,7 @@ struct sft {
     size_t count;
     size_t *micro_first; /* (count+1): first conversation of each micro-batch */
     size_t micro_count;
-    double loss, norm, rate, seconds;
+    double loss, norm, rate;
     size_t targets, tokens;
 };
 
@@ -203,8 +203,8 @@ static int run_micro_batch(struct sft *sft, size_t micro, struct strata_tape_gro
         rows += sft->conversations[first + i].rows;
     }
     int code = strata_trainer_tape(trainer, rows, count, count, err);
-    if (!code) code = strata_tape_forward(trainer->tape, groups, count, 1.0f, err);
-    if (!code) code = strata_tape_backward(trainer->tape, &trainer->gradients, groups, count, err);
+    if (!code) code = strata_trainer_forward(trainer, groups, count, 1.0f, err);
+    if (!code) code = strata_trainer_backward(trainer, groups, count, err);
     for (size_t i = 0; !code && i < count; i++) {
         const struct conversation *conversation = &sft->conversations[first + i];
         if (conversation->dembeds)
@@ -218,12 +218,14 @@ static int run_micro_batch(struct sft *sft, size_t micro, struct strata_tape_gro
 
 static json_t *metrics_line(const struct sft *sft) {
     const struct strata_trainer *trainer = &sft->trainer;
-    return json_pack("{s:I, s:f, s:o, s:o, s:f, s:I, s:I, s:{s:f, s:f}}", "step", (json_int_t)trainer->counters.step,
-                     "epoch", (double)trainer->counters.step / (double)trainer->steps_per_epoch, "loss",
-                     strata_metrics_number(sft->loss), "grad_norm", strata_metrics_number(sft->norm), "learning_rate",
-                     sft->rate, "target_tokens", (json_int_t)sft->targets, "skipped",
-                     (json_int_t)trainer->counters.skipped, "time", "step", sft->seconds, "tokens_per_second",
-                     (double)sft->tokens / sft->seconds);
+    const struct strata_train_seconds *seconds = &trainer->seconds;
+    return json_pack(
+        "{s:I, s:f, s:o, s:o, s:f, s:I, s:I, s:{s:f, s:f, s:f, s:f, s:f}}", "step", (json_int_t)trainer->counters.step,
+        "epoch", (double)trainer->counters.step / (double)trainer->steps_per_epoch, "loss",
+        strata_metrics_number(sft->loss), "grad_norm", strata_metrics_number(sft->norm), "learning_rate", sft->rate,
+        "target_tokens", (json_int_t)sft->targets, "skipped", (json_int_t)trainer->counters.skipped, "time", "step",
+        seconds->whole, "forward", seconds->forward, "backward", seconds->backward, "update", seconds->update,
+        "tokens_per_second", (double)sft->tokens / seconds->whole);
 }
 
 static void tell_progress(const struct sft *sft) {
@@ -239,10 +241,10 @@ static void tell_progress(const struct sft *sft) {
         .grad_norm = sft->norm,
         .rate = sft->rate,
         .accuracy = trainer->accuracy,
-        .tokens_per_second = (double)sft->tokens / sft->seconds,
+        .tokens_per_second = (double)sft->tokens / trainer->seconds.whole,
         .seconds = seconds,
         .eta = done ? seconds / (double)done * (double)(trainer->steps - trainer->counters.step) : 0.0,
-        .train_share = 1.0,
+        .step_seconds = trainer->seconds,
         .skipped = trainer->counters.skipped};
     if (observer->on_progress) observer->on_progress(observer->context, &progress);
 }
@@ -268,12 +270,13 @@ static int train_batch(struct sft *sft, struct strata_error *err) {
 
 static int train_step(struct sft *sft, struct strata_error *err) {
     double start = strata_seconds();
+    sft->trainer.seconds = (struct strata_train_seconds){0};
     int code = load_batch(sft, err);
     if (!code && sft->count == 0)
         sft->trainer.counters.step++; /* nothing usable: the schedule goes on */
     else if (!code)
         code = train_batch(sft, err);
-    sft->seconds = strata_seconds() - start;
+    sft->trainer.seconds.whole = strata_seconds() - start;
     if (!code) code = strata_metrics_write(&sft->trainer.metrics, metrics_line(sft), err);
     if (!code) tell_progress(sft);
     for (size_t i = 0; i < sft->count; i++) conversation_free(&sft->conversations[i]);

@@ -44,6 +44,12 @@ struct strata_train_plan { /* before the first step */
     double warmup;    /* updates */
     const char *note; /* something the user should know (top-k and top-p under GRPO), or NULL */
 };
+/* Where the time of one update goes. The rollout's parts are those of its share of the updates made from it. */
+struct strata_train_seconds {
+    double rollout, reward, reference; /* GRPO */
+    double forward, backward, update;  /* update: norm, clip, AdamW, engine's weights */
+    double whole;                      /* of the step; what is missing is loading data */
+};
 struct strata_train_progress {
     uint64_t step, steps, epoch_steps;
     double loss, grad_norm, rate;
@@ -51,8 +57,8 @@ struct strata_train_progress {
     double accuracy;                                              /* of the latest evaluation; -1: none yet */
     double tokens_per_second;                                     /* trained (SFT) or sampled and trained (GRPO) */
     double seconds, eta;
-    double rollout_share, reward_share, reference_share, train_share; /* of the time of this step */
-    uint64_t skipped;                                                 /* updates skipped for non-finite numbers */
+    struct strata_train_seconds step_seconds;
+    uint64_t skipped; /* updates skipped for non-finite numbers */
 };
 struct strata_train_ability {
     char name[64];
@@ -100,6 +106,7 @@ struct strata_train_options {
 
     size_t save_steps;       /* 0: at the end only */
     size_t save_total_limit; /* 0: all */
+    bool no_checkpoints;     /* for measurements: nothing is ever saved */
     size_t eval_steps;       /* 0: at the end only (with held_out) */
     uint32_t eval_tokens;    /* longest answer in an evaluation */
     size_t max_skipped;      /* updates skipped in a row before the run gives up */

@@ -48,7 +48,8 @@ struct strata_trainer {
     size_t skipped_in_row;
     double accuracy; /* of the latest evaluation; -1 */
     double start;
-    uint64_t first_step; /* of this process */
+    struct strata_train_seconds seconds; /* of the step that is being made: forward, backward, update */
+    uint64_t first_step;                 /* of this process */
     uint64_t steps, steps_per_epoch;
     uint64_t ended_step; /* the step that strata_trainer_step_end last saw */
     char (*names)[128];  /* of the parameters */
@@ -73,6 +74,11 @@ int strata_trainer_open(struct strata_trainer *out, const struct strata_train_op
                         const struct strata_trainer_needs *needs, struct strata_error *err);
 void strata_trainer_close(struct strata_trainer *trainer);
 
+/* Forward and backward of the tape, timed. */
+int strata_trainer_forward(struct strata_trainer *trainer, const struct strata_tape_group *groups, size_t count,
+                           float temperature, struct strata_error *err);
+int strata_trainer_backward(struct strata_trainer *trainer, const struct strata_tape_group *groups, size_t count,
+                            struct strata_error *err);
 /* A tape that holds at least this much; the one there is kept when it does. */
 int strata_trainer_tape(struct strata_trainer *trainer, size_t rows, size_t responses, size_t groups,
                         struct strata_error *err);

@@ -158,6 +158,7 @@ static int save_adapter(void *context, const char *directory, struct strata_erro
 int strata_trainer_save(struct strata_trainer *trainer, bool best, struct strata_error *err) {
     const struct strata_train_counters *counters = &trainer->counters;
     struct strata_metrics_mark mark;
+    if (trainer->options->no_checkpoints) return 0;
     int code = strata_metrics_sync(&mark, &trainer->metrics, err);
     if (code) return code;
     json_t *state =

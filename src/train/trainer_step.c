@@ -41,6 +41,22 @@ int strata_trainer_tape(struct strata_trainer *trainer, size_t rows, size_t resp
                               options, err);
 }
 
+int strata_trainer_forward(struct strata_trainer *trainer, const struct strata_tape_group *groups, size_t count,
+                           float temperature, struct strata_error *err) {
+    double start = strata_seconds();
+    int code = strata_tape_forward(trainer->tape, groups, count, temperature, err);
+    trainer->seconds.forward += strata_seconds() - start;
+    return code;
+}
+
+int strata_trainer_backward(struct strata_trainer *trainer, const struct strata_tape_group *groups, size_t count,
+                            struct strata_error *err) {
+    double start = strata_seconds();
+    int code = strata_tape_backward(trainer->tape, &trainer->gradients, groups, count, err);
+    trainer->seconds.backward += strata_seconds() - start;
+    return code;
+}
+
 bool strata_trainer_trains_vision(const struct strata_trainer *trainer) {
     return trainer->options->trained[STRATA_GROUP_MERGER] || trainer->options->trained[STRATA_GROUP_VISION];
 }
@@ -49,6 +65,7 @@ int strata_trainer_vision_backward(struct strata_trainer *trainer, const float *
                                    const struct strata_train_images *images, struct strata_error *err) {
     const struct strata_model *model = trainer->model;
     size_t merge = model->config.vision.merge_size, done = 0;
+    double start = strata_seconds();
     int code = 0;
     for (size_t i = 0; !code && i < images->count; i++) {
         float *patches = NULL;
@@ -60,6 +77,7 @@ int strata_trainer_vision_backward(struct strata_trainer *trainer, const float *
         free(patches);
         done += (size_t)images->grids[i].rows * images->grids[i].columns / (merge * merge);
     }
+    trainer->seconds.backward += strata_seconds() - start;
     return code;
 }
 
@@ -83,6 +101,7 @@ int strata_trainer_skip(struct strata_trainer *trainer, const struct strata_erro
 
 int strata_trainer_update(struct strata_trainer *trainer, double *norm, double *rate, struct strata_error *err) {
     struct strata_threads *threads = trainer->compute->threads;
+    double start = strata_seconds();
     int code = 0;
     if (trainer->lora.count)
         *norm = strata_lora_gradients(&trainer->lora, threads);
@@ -99,6 +118,7 @@ int strata_trainer_update(struct strata_trainer *trainer, double *norm, double *
     if (!code && trainer->lora.count) code = strata_lora_merge(&trainer->lora, threads, err);
     strata_native_weights_changed(trainer->engine, strata_trainer_trains_vision(trainer));
     strata_gradients_zero(&trainer->gradients);
+    trainer->seconds.update += strata_seconds() - start;
     if (code) return code;
     trainer->counters.step++;
     trainer->skipped_in_row = 0;
