@@ -25,6 +25,14 @@ void strata_buffer_append(struct strata_buffer *buffer, const void *bytes, size_
     buffer->data[buffer->length] = '\0';
 }
 
+void *strata_buffer_extend(struct strata_buffer *buffer, size_t length) {
+    if (!reserve(buffer, length)) return NULL;
+    char *begin = buffer->data + buffer->length;
+    buffer->length += length;
+    buffer->data[buffer->length] = '\0';
+    return begin;
+}
+
 void strata_buffer_text(struct strata_buffer *buffer, const char *text) {
     strata_buffer_append(buffer, text, strlen(text));
 }

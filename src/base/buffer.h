@@ -19,6 +19,8 @@ void strata_buffer_append(struct strata_buffer *buffer, const void *bytes, size_
 void strata_buffer_text(struct strata_buffer *buffer, const char *text);
 void strata_buffer_printf(struct strata_buffer *buffer, const char *format, ...) STRATA_PRINTF(2, 3);
 void strata_buffer_byte(struct strata_buffer *buffer, unsigned char byte);
+/* Appends `length` bytes for the caller to fill: where they begin, or NULL when memory is out. */
+void *strata_buffer_extend(struct strata_buffer *buffer, size_t length);
 void strata_buffer_clear(struct strata_buffer *buffer); /* keeps the memory */
 void strata_buffer_free(struct strata_buffer *buffer);
 /* 0, or STRATA_ERR_MEMORY when any append failed. */

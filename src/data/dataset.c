@@ -71,7 +71,7 @@ static void file_stem(char *out, size_t size, const char *path) {
     snprintf(out, size, "%s", slash ? slash + 1 : path);
     for (int i = 0; i < 2; i++) {
         char *dot = strrchr(out, '.');
-        bool compressed = dot && strcmp(dot, ".gz") == 0;
+        bool compressed = dot && (strcmp(dot, ".gz") == 0 || strcmp(dot, ".zst") == 0);
         if (dot && dot != out) *dot = '\0';
         if (!compressed) break;
     }
@@ -244,7 +244,8 @@ int strata_dataset_layout(struct strata_buffer *out, const char *path, struct st
     if (code) return code;
     struct strata_source *source = dataset->source;
     if (dataset->files.count > 1) strata_buffer_printf(out, "%zu files, the first: ", dataset->files.count);
-    strata_buffer_printf(out, "%s%s", source->layout, strata_text_is_compressed(source->file) ? ", gzip" : "");
+    const char *packed = source->file ? strata_text_compression(source->file) : NULL;
+    strata_buffer_printf(out, "%s%s%s", source->layout, packed ? ", " : "", packed ? packed : "");
     const struct strata_mapping *mapping = dataset->files.items[0].mapping;
     code = source->next(source, true, &record, &line, &got, err);
     if (!code && mapping)

@@ -1,6 +1,7 @@
 /* Which files a data set is made of, and which format each has. */
 #include <errno.h>
 #include <glob.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,11 +100,26 @@ static bool ends_with(const char *path, const char *suffix) {
     return length > size && strcasecmp(path + length - size, suffix) == 0;
 }
 
-/* The first byte that is no white space, of what is in memory at first. */
+/* Does the name end in `suffix`, perhaps with that of a compressed file behind it? */
+static bool is_called(const char *path, const char *suffix) {
+    static const char *const packed[] = {"", ".gz", ".zst"};
+    for (size_t i = 0; i < sizeof packed / sizeof *packed; i++) {
+        char full[16];
+        snprintf(full, sizeof full, "%s%s", suffix, packed[i]);
+        if (ends_with(path, full)) return true;
+    }
+    return false;
+}
+
+/* The first byte that is no white space, of what is in memory at first; 'P' for a Parquet file. */
 static int first_byte(char *byte, struct strata_text_file *file, struct strata_error *err) {
     const char *bytes;
     size_t length, space = 0;
     int code = strata_text_peek(&bytes, &length, file, err);
+    if (!code && length >= 4 && memcmp(bytes, "PAR1", 4) == 0) {
+        *byte = 'P';
+        return 0;
+    }
     while (!code && space < length && bytes[space] && strchr(" \t\r\n", bytes[space])) space++;
     *byte = '\0';
     if (code || space == length) return code;
@@ -118,10 +134,14 @@ int strata_source_open(struct strata_source **out, const char *path, struct stra
     *out = NULL;
     int code = strata_text_open(&file, path, err);
     if (!code) code = first_byte(&byte, file, err);
+    if (!code && byte == 'P' && !strata_text_compression(file)) {
+        strata_text_close(file);
+        return strata_source_parquet(out, path, err);
+    }
     if (!code) {
-        if (ends_with(path, ".csv") || ends_with(path, ".csv.gz"))
+        if (is_called(path, ".csv"))
             code = strata_source_csv(out, ',', err);
-        else if (ends_with(path, ".tsv") || ends_with(path, ".tsv.gz"))
+        else if (is_called(path, ".tsv"))
             code = strata_source_csv(out, '\t', err);
         else
             code = byte == '[' ? strata_source_array(out, err) : strata_source_jsonl(out, err);

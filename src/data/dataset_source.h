@@ -13,13 +13,16 @@ struct strata_source {
     int (*next)(struct strata_source *source, bool wanted, json_t **record, size_t *line, bool *got,
                 struct strata_error *err);
     void (*close)(struct strata_source *source); /* not its file */
-    struct strata_text_file *file;               /* what it reads; set before the first next */
-    const char *layout;                          /* "JSONL" */
+    struct strata_text_file *file; /* what it reads, set before the first next; NULL where it reads by itself */
+    const char *layout;            /* "JSONL" */
 };
 int strata_source_jsonl(struct strata_source **out, struct strata_error *err);
 int strata_source_array(struct strata_source **out, struct strata_error *err);
 int strata_source_csv(struct strata_source **out, char separator, struct strata_error *err);
-/* Told by name (.csv, .tsv, each perhaps with .gz) and else by content: '[' begins a JSON array, all else is JSONL. */
+/* A "line" of Parquet is a row, from 1. */
+int strata_source_parquet(struct strata_source **out, const char *path, struct strata_error *err);
+/* Parquet is told by its first bytes, CSV by its name (.csv, .tsv, each perhaps with .gz or .zst), and what is left by
+ * content: '[' begins a JSON array, all else is JSONL. */
 int strata_source_open(struct strata_source **out, const char *path, struct strata_error *err);
 void strata_source_close(struct strata_source *source); /* and its file; NULL is allowed */
 /* Parses text, whose first line is `line` of the source's file, as a record. */

@@ -6,13 +6,23 @@
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include "base/memory.h"
 
 #define CHUNK 65536
 
+/* zstd between the file and its text. */
+struct unpacker {
+    ZSTD_DStream *stream;
+    ZSTD_inBuffer in; /* of bytes */
+    size_t pending;   /* what zstd still expects of a frame; 0 between frames */
+    char bytes[CHUNK];
+};
+
 struct strata_text_file {
-    gzFile stream; /* passes a plain file through */
+    gzFile stream; /* passes a file that is not gzip's through */
+    struct unpacker *zstd;
     char *path;
     size_t number, begin, end; /* line of the next byte; what is left of chunk */
     bool started;
@@ -31,10 +41,7 @@ static int refuse_binary(const struct strata_text_file *file, struct strata_erro
     static const struct {
         const char *magic, *what, *hint;
     } kinds[] = {
-        {"PAR1", "a Parquet file cannot be read",
-         "datasets' to_json() or pandas' to_json(orient=\"records\", lines=True)"},
-        {"\x28\xb5\x2f\xfd", "the file is zstd-compressed", "zstd -d unpacks it; gzip is read as it is"},
-        {"PK\x03\x04", "the file is a zip archive", "unpack it and give the files"},
+        {"PK\x03\x04", "the file is a zip archive", "unpack it and give the files (images may stay in it)"},
         {"ARROW1", "an Arrow file cannot be read", "datasets' to_json() writes JSONL"},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
@@ -56,20 +63,65 @@ static int read_error(const struct strata_text_file *file, struct strata_error *
     return strata_fail_at(err, STRATA_ERR_IO, "%s:%zu", file->path, file->number);
 }
 
+/* Up to CHUNK bytes of the file, gzip undone. *got 0: the end. */
+static int read_file(size_t *got, char *out, struct strata_text_file *file, struct strata_error *err) {
+    int count = gzread(file->stream, out, CHUNK), kind = Z_OK;
+    *got = 0;
+    /* The end of a stream that was cut short is no failure of gzread, only noted. */
+    if (count == 0) gzerror(file->stream, &kind);
+    if (count < 0 || (kind != Z_OK && kind != Z_STREAM_END)) return read_error(file, err);
+    *got = (size_t)count;
+    return 0;
+}
+
+static int zstd_error(const struct strata_text_file *file, const char *what, struct strata_error *err) {
+    strata_fail(err, STRATA_ERR_IO, "the zstd data is damaged or cut short: %s", what);
+    return strata_fail_at(err, STRATA_ERR_IO, "%s:%zu", file->path, file->number);
+}
+
+static int unpack_zstd(struct strata_text_file *file, struct strata_error *err) {
+    struct unpacker *zstd = file->zstd;
+    ZSTD_outBuffer out = {.dst = file->chunk, .size = CHUNK};
+    while (!out.pos) {
+        if (zstd->in.pos == zstd->in.size) {
+            int code = read_file(&zstd->in.size, zstd->bytes, file, err);
+            zstd->in.pos = 0;
+            if (code) return code;
+        }
+        /* At the end of the file a call may still give text that was held back. */
+        size_t pending = ZSTD_decompressStream(zstd->stream, &out, &zstd->in);
+        if (ZSTD_isError(pending)) return zstd_error(file, ZSTD_getErrorName(pending), err);
+        if (zstd->in.size || out.pos) zstd->pending = pending;
+        if (!zstd->in.size && !out.pos) return zstd->pending ? zstd_error(file, "the file ends", err) : 0;
+    }
+    file->end = out.pos;
+    return 0;
+}
+
+/* The first bytes are in file->chunk: if they are zstd's, they are its input. */
+static int begin_zstd(struct strata_text_file *file, struct strata_error *err) {
+    if (file->end < 4 || memcmp(file->chunk, "\x28\xb5\x2f\xfd", 4) != 0) return 0;
+    int code = strata_alloc(&file->zstd, 1, sizeof *file->zstd, err);
+    if (code) return code;
+    file->zstd->stream = ZSTD_createDStream();
+    if (!file->zstd->stream) return strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
+    memcpy(file->zstd->bytes, file->chunk, file->end);
+    file->zstd->in = (ZSTD_inBuffer){.src = file->zstd->bytes, .size = file->end};
+    file->end = 0;
+    return unpack_zstd(file, err);
+}
+
 int strata_text_peek(const char **bytes, size_t *length, struct strata_text_file *file, struct strata_error *err) {
     if (file->begin == file->end) {
-        int got = gzread(file->stream, file->chunk, CHUNK), kind = Z_OK;
         file->begin = file->end = 0;
-        /* The end of a stream that was cut short is no failure of gzread, only noted. */
-        if (got == 0) gzerror(file->stream, &kind);
-        if (got < 0 || (kind != Z_OK && kind != Z_STREAM_END)) return read_error(file, err);
-        file->end = (size_t)got;
-        if (!file->started) {
-            int code = refuse_binary(file, err);
-            if (code) return code;
+        int code = file->zstd ? unpack_zstd(file, err) : read_file(&file->end, file->chunk, file, err);
+        if (!code && !file->started) {
             file->started = true;
+            code = begin_zstd(file, err);
+            if (!code) code = refuse_binary(file, err);
             if (file->end >= 3 && memcmp(file->chunk, "\xef\xbb\xbf", 3) == 0) file->begin = 3;
         }
+        if (code) return code;
     }
     *bytes = file->chunk + file->begin;
     *length = file->end - file->begin;
@@ -90,8 +142,8 @@ const char *strata_text_path(const struct strata_text_file *file) {
     return file->path;
 }
 
-bool strata_text_is_compressed(struct strata_text_file *file) {
-    return !gzdirect(file->stream);
+const char *strata_text_compression(struct strata_text_file *file) {
+    return file->zstd ? "zstd" : gzdirect(file->stream) ? NULL : "gzip";
 }
 
 int strata_text_too_long(const struct strata_text_file *file, size_t number, struct strata_error *err) {
@@ -147,6 +199,8 @@ int strata_text_open(struct strata_text_file **out, const char *path, struct str
 void strata_text_close(struct strata_text_file *file) {
     if (!file) return;
     if (file->stream) gzclose(file->stream);
+    if (file->zstd) ZSTD_freeDStream(file->zstd->stream);
+    free(file->zstd);
     free(file->path);
     free(file);
 }

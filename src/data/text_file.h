@@ -1,5 +1,6 @@
-/* Private to the data sets: a text file read once from front to back in bounded memory, plain or gzip-compressed (told
- * by content; several gzip members in a row are one text). A leading byte order mark is passed over. */
+/* Private to the data sets: a text file read once from front to back in bounded memory, plain or compressed by gzip or
+ * zstd (told by content; several gzip members or zstd frames in a row are one text). A leading byte order mark is
+ * passed over. */
 #ifndef STRATA_DATA_TEXT_FILE_H
 #define STRATA_DATA_TEXT_FILE_H
 
@@ -16,7 +17,7 @@ struct strata_text_file;
 int strata_text_open(struct strata_text_file **out, const char *path, struct strata_error *err);
 void strata_text_close(struct strata_text_file *file); /* NULL is allowed */
 const char *strata_text_path(const struct strata_text_file *file);
-bool strata_text_is_compressed(struct strata_text_file *file);
+const char *strata_text_compression(struct strata_text_file *file); /* "gzip", "zstd", NULL; after the first peek */
 
 /* *bytes[0..*length): what follows, as far as it is in memory; empty only at the end. Valid until the next call. */
 int strata_text_peek(const char **bytes, size_t *length, struct strata_text_file *file, struct strata_error *err);

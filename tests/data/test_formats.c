@@ -1,5 +1,5 @@
 /* Every layout behind the data set iterator: the same two samples read from each, files in many pieces, and what is
- * refused where. Writing is in test_export.c. */
+ * refused where. Writing is in tests/cli/convert.sh. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +12,7 @@
 
 #include <unistd.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include "base/file.h"
 #include "data/sample.h"
@@ -144,6 +145,28 @@ static void test_gzip(void **state) {
     assert_non_null(strstr(err.where, "packed.jsonl.gz:"));
 }
 
+static void test_zstd(void **state) {
+    (void)state;
+    char packed[4096];
+    size_t half = strlen(swift) / 2, length = 0, count;
+    for (int frame = 0; frame < 2; frame++) { /* two frames are one text */
+        size_t got = ZSTD_compress(packed + length, sizeof packed - length, swift + (frame ? half : 0),
+                                   frame ? strlen(swift) - half : half, 3);
+        assert_false(ZSTD_isError(got));
+        length += got;
+    }
+    snprintf(path, sizeof path, "%s/packed.jsonl.zst", folder);
+    assert_int_equal(strata_file_write(path, packed, length, NULL), 0);
+    check_two("JSONL, zstd, messages (ms-swift)", in_folder("i/a.png"), false);
+    for (size_t cut = 1; cut < length; cut += 9) {
+        struct strata_error err = {0};
+        assert_int_equal(strata_file_write(path, packed, length - cut, NULL), 0);
+        int code = strata_dataset_count(&count, path, &err);
+        if (code && !strstr(err.what, "cut short")) fail_msg("cut by %zu: %s", cut, err.what);
+        if (!code) assert_true(count < 2); /* cut between the frames, or before the magic number ends */
+    }
+}
+
 static void test_csv(void **state) {
     (void)state;
     put("t.csv",
@@ -271,8 +294,9 @@ static void test_refusals(void **state) {
         {"r.csv", "question,answer\nq,y\nq,\xff\n", "UTF-8", "r.csv:3", STRATA_ERR_INPUT},
         {"r.csv", "question,answer,answer\nq,y,z\n", "two columns", "r.csv:1", STRATA_ERR_IO},
         {"r.csv", "question,answer:json\nq,1\nq,{\n", "malformed JSON", "r.csv:3", STRATA_ERR_INPUT},
-        {"r.jsonl", "PAR1....", "Parquet", "r.jsonl", STRATA_ERR_UNSUPPORTED},
-        {"r.jsonl", "\x28\xb5\x2f\xfd....", "zstd", "r.jsonl", STRATA_ERR_UNSUPPORTED},
+        {"r.jsonl", "PAR1....PAR1", "Parquet file is damaged", "r.jsonl", STRATA_ERR_IO},
+        {"r.jsonl", "\x28\xb5\x2f\xfd....", "zstd data is damaged", "r.jsonl:1", STRATA_ERR_IO},
+        {"r.jsonl", "PK\x03\x04....", "zip archive", "r.jsonl", STRATA_ERR_UNSUPPORTED},
         {"r.jsonl", "{\"conversations\": [{\"from\": \"tool\", \"value\": \"x\"}], \"answer\": \"y\"}", "unknown role",
          "r.jsonl:1", STRATA_ERR_INPUT},
         {"r.jsonl", "{\"question\": \"<image>q\", \"answer\": \"y\", \"images\": [\"https://a/b.png\"]}",
@@ -331,9 +355,10 @@ static void test_skip_bad(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_jsonl),         cmocka_unit_test(test_array),        cmocka_unit_test(test_gzip),
-        cmocka_unit_test(test_csv),           cmocka_unit_test(test_llamafactory), cmocka_unit_test(test_several_files),
-        cmocka_unit_test(test_inline_images), cmocka_unit_test(test_refusals),     cmocka_unit_test(test_skip_bad),
+        cmocka_unit_test(test_jsonl),         cmocka_unit_test(test_array),         cmocka_unit_test(test_gzip),
+        cmocka_unit_test(test_zstd),          cmocka_unit_test(test_csv),           cmocka_unit_test(test_llamafactory),
+        cmocka_unit_test(test_several_files), cmocka_unit_test(test_inline_images), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_skip_bad),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
