@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/setup.h"
 #include "cli/setup_http.h"
+#include "cli/setup_parts.h"
 #include "cli/terminal.h"
 #include "eval/evaluate.h"
 #include "eval/own.h"
@@ -54,8 +55,7 @@ static bool is_own(const char *operand) {
     return length > 6 && strcasecmp(operand + length - 6, ".jsonl") == 0;
 }
 
-/* The benchmark that an operand names, and its file (owned by the caller). */
-static int find_benchmark(enum strata_benchmark *benchmark, char **path, const char *operand,
+int strata_find_benchmark(enum strata_benchmark *benchmark, char **path, const char *operand,
                           const struct strata_arguments *arguments, struct strata_error *err) {
     const char *equals = strchr(operand, '='), *slash = strrchr(operand, '/');
     const char *name = equals ? operand : slash ? slash + 1 : operand, *directory = strata_text(arguments, ID(TSV_DIR));
@@ -98,9 +98,7 @@ static int set_up_texts(struct session *session, struct strata_error *err) {
                      : strata_judge_texts_ours(&session->texts, err);
 }
 
-static int set_up(struct session *session, struct strata_error *err) {
-    const struct strata_arguments *arguments = session->arguments;
-    struct strata_eval_options *options = &session->options;
+void strata_setup_eval(struct strata_eval_options *options, const struct strata_arguments *arguments) {
     bool tokens = strata_given(arguments, ID(MAX_NEW_TOKENS));
     *options = (struct strata_eval_options){
         .kit = (enum strata_kit)strata_choice(arguments, ID(KIT)),
@@ -114,10 +112,16 @@ static int set_up(struct session *session, struct strata_error *err) {
         .seed = (uint64_t)strata_integer(arguments, ID(SEED)),
         .skip_bad = strata_flag(arguments, ID(SKIP_BAD)),
         .split_think = strata_flag(arguments, ID(SPLIT_THINK)),
-        .on_progress = on_progress,
-        .on_warning = on_warning,
-        .context = session,
     };
+}
+
+static int set_up(struct session *session, struct strata_error *err) {
+    const struct strata_arguments *arguments = session->arguments;
+    struct strata_eval_options *options = &session->options;
+    strata_setup_eval(options, arguments);
+    options->on_progress = on_progress;
+    options->on_warning = on_warning;
+    options->context = session;
     session->progress = strata_progress_create(stderr, strata_flag(arguments, ID(QUIET)));
     int code = strata_setup_text(&session->system, arguments, ID(SYSTEM), err);
     options->system = session->system;
@@ -158,7 +162,7 @@ static int evaluate_one(struct session *session, const char *operand, struct str
     if (is_own(operand)) {
         code = evaluate_own(&result, session, operand, err);
     } else {
-        code = find_benchmark(&session->options.benchmark, &path, operand, session->arguments, err);
+        code = strata_find_benchmark(&session->options.benchmark, &path, operand, session->arguments, err);
         session->options.tsv = path;
         if (!code)
             code = strata_flag(session->arguments, ID(AUDIT))

@@ -1,5 +1,6 @@
 /* strata grpo: train by reinforcement on graded answers. */
 #include "cli/commands.h"
+#include "cli/setup_parts.h"
 #include "cli/train.h"
 
 #define ID(name) STRATA_OPTION_ID_##name
@@ -34,7 +35,7 @@ static int check_ratio_options(const struct strata_grpo_options *grpo, const str
     return 0;
 }
 
-static int setup_grpo(struct strata_grpo_options *grpo, const struct strata_arguments *arguments,
+int strata_setup_grpo(struct strata_grpo_options *grpo, const struct strata_arguments *arguments,
                       struct strata_error *err) {
     static const enum strata_advantage_scale scales[] = {STRATA_SCALE_GROUP, STRATA_SCALE_BATCH, STRATA_SCALE_NONE};
     struct strata_sampling *sampling = &grpo->sampling;
@@ -63,7 +64,7 @@ int strata_cli_grpo(const struct strata_arguments *arguments, struct strata_erro
     struct strata_train_summary summary = {0};
     strata_grpo_defaults(&options, &grpo);
     if (strata_flag(arguments, ID(PAPER))) strata_grpo_paper(&options, &grpo);
-    int status = setup_grpo(&grpo, arguments, err);
+    int status = strata_setup_grpo(&grpo, arguments, err);
     if (status) return status;
     status = strata_setup_training(&options, &training, arguments, "grpo", err);
     if (!status) status = strata_grpo(&summary, &options, &grpo, err);

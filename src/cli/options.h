@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/nearest.h"
 #include "strata/error.h"
 
 enum strata_option_type {
@@ -101,10 +102,6 @@ double strata_real(const struct strata_arguments *arguments, enum strata_option_
 int strata_choice(const struct strata_arguments *arguments, enum strata_option_id id);
 /* Is `word` among a list option's words? */
 bool strata_listed(const struct strata_arguments *arguments, enum strata_option_id id, const char *word);
-
-/* The nearest of count names (stride bytes apart, each a `const char *` first member) to `word`, or NULL when none is
- * near: edit distance with transpositions, at most a third of the word. */
-const char *strata_nearest(const char *word, const void *names, size_t count, size_t stride);
 
 /* Help as text for a terminal, the page of docs/commands, the man page (of `strata` itself where command is NULL), and
  * completion for bash. */

@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/setup.h"
 #include "cli/setup_http.h"
+#include "cli/setup_parts.h"
 #include "cli/terminal.h"
 
 #define ID(name) STRATA_OPTION_ID_##name
@@ -50,8 +51,7 @@ static void setup_sampling(struct strata_score_options *options, const struct st
     options->cmab_sampling.temperature = (float)strata_real(arguments, ID(CMAB_TEMPERATURE));
 }
 
-/* options->dataset.system is owned by the caller. */
-static int setup_score(struct strata_score_options *options, const struct strata_arguments *arguments,
+int strata_setup_score(struct strata_score_options *options, const struct strata_arguments *arguments,
                        struct strata_error *err) {
     strata_score_options_default(options);
     options->data = arguments->operands[0];
@@ -262,7 +262,7 @@ int strata_cli_score(const struct strata_arguments *arguments, struct strata_err
     struct strata_score_summary summary = {0};
     struct strata_engine *engine = NULL;
     struct strata_cache *cache = NULL;
-    int status = setup_score(&options, arguments, err);
+    int status = strata_setup_score(&options, arguments, err);
     if (!status) status = strata_setup_cache(&cache, arguments, err);
     if (!status)
         status = strcmp(strata_text(arguments, ID(ENGINE)), "http") == 0

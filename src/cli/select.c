@@ -21,6 +21,9 @@ static int setup_select(struct strata_select_options *options, struct strata_cut
     options->format = strata_setup_format(arguments, options->out);
     options->random_like = strata_flag(arguments, ID(RANDOM_LIKE));
     options->seed = (uint64_t)strata_integer(arguments, ID(SEED));
+    options->agreement = (enum strata_agreement)strata_choice(arguments, ID(AGREEMENT));
+    options->cap = strata_size(arguments, ID(CAP));
+    options->responses = strata_flag(arguments, ID(RESPONSES));
     int status = 0;
     if (strata_given(arguments, ID(STRATA)))
         status = strata_stratum_set(&options->strata, strata_text(arguments, ID(STRATA)), err);
@@ -33,9 +36,11 @@ static int setup_select(struct strata_select_options *options, struct strata_cut
         if (!status && !(band[0] >= 0 && band[0] <= band[1] && band[1] <= 1))
             status = strata_fail(err, STRATA_ERR_USAGE, "--pass-rate is A,B with 0 <= A <= B <= 1");
     }
-    if (!status && !options->strata && !options->pass_rate && !options->ability) {
+    if (!status && !options->strata && !options->pass_rate && !options->ability && !options->agreement &&
+        !options->cap) {
         strata_fail(err, STRATA_ERR_USAGE, "nothing says what to select");
-        status = strata_fail_hint(err, STRATA_ERR_USAGE, "--strata mid,hard, or --pass-rate, or --ability");
+        status =
+            strata_fail_hint(err, STRATA_ERR_USAGE, "--strata mid,hard, or --pass-rate, --ability, --agreement, --cap");
     }
     unsigned metrics = 0;
     if (!status) status = strata_select_cut(cut, &metrics, options->run, err);

@@ -116,6 +116,25 @@ const struct strata_command strata_commands[] = {
         strata_cli_grpo,
     },
     {
+        "study",
+        "RECIPE --out DIR [options]",
+        "compare the twelve paradigms of training on your model and data",
+        "Scores the data, cuts it into strata, trains by the twelve paradigms of the paper (SFT and GRPO on strata, mixtures "
+        "and random sets of equal size) for PISM's and CMAB's strata and for each family of tasks, evaluates every "
+        "model, and prints tables with intervals. RECIPE is YAML: recipes/ has three, docs/study.md explains the keys.\n"
+        "\n"
+        "The plan with its cost is said first; --dry-run stops there. Stages that rows share run once. The same command "
+        "goes on where it was stopped or killed, and started several times, also on several machines with a common "
+        "directory, it shares the work.",
+        "strata study recipes/tiny.yaml --out study --dry-run\n"
+        "strata study recipes/tiny.yaml --out study --only 1,12\n"
+        "strata report study --out study.html",
+        "out",
+        1,
+        1,
+        strata_cli_study,
+    },
+    {
         "verify",
         "FILE [options]",
         "grade (solution, completion) pairs",

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "cli/setup.h"
+#include "cli/setup_parts.h"
 #include "cli/terminal.h"
 
 #define ID(name) STRATA_OPTION_ID_##name
@@ -176,11 +177,10 @@ static int check_effects(const struct strata_arguments *arguments, struct strata
     return 0;
 }
 
-int strata_setup_training(struct strata_train_options *options, struct strata_cli_training *training,
-                          const struct strata_arguments *arguments, const char *label, struct strata_error *err) {
-    *training = (struct strata_cli_training){.arguments = arguments, .label = label};
+int strata_setup_train_options(struct strata_train_options *options, char **system,
+                               const struct strata_arguments *arguments, struct strata_error *err) {
     int status = check_effects(arguments, err);
-    if (!status) status = strata_setup_text(&training->system, arguments, ID(SYSTEM), err);
+    if (!status) status = strata_setup_text(system, arguments, ID(SYSTEM), err);
     if (!status) status = strata_setup_shard(&options->dataset, strata_text(arguments, ID(SHARD)), err);
     if (status) return status;
     setup_engine(&options->engine, arguments);
@@ -192,7 +192,7 @@ int strata_setup_training(struct strata_train_options *options, struct strata_cl
     options->start_from = strata_text(arguments, ID(START_FROM));
     options->dataset.skip_bad = strata_flag(arguments, ID(SKIP_BAD));
     options->dataset.prepend_missing_image = strata_choice(arguments, ID(MISSING_IMAGE)) == 1;
-    options->dataset.system = training->system;
+    options->dataset.system = *system;
     options->dataset.limit = strata_size(arguments, ID(LIMIT));
     options->seed = (uint64_t)strata_integer(arguments, ID(SEED));
     options->in_order = strata_flag(arguments, ID(IN_ORDER));
@@ -207,6 +207,14 @@ int strata_setup_training(struct strata_train_options *options, struct strata_cl
     if (strata_given(arguments, ID(VERIFY_MODE)))
         options->verify_mode = (enum strata_verify_mode)strata_choice(arguments, ID(VERIFY_MODE));
     options->verifier = strata_text(arguments, ID(VERIFIER));
+    return 0;
+}
+
+int strata_setup_training(struct strata_train_options *options, struct strata_cli_training *training,
+                          const struct strata_arguments *arguments, const char *label, struct strata_error *err) {
+    *training = (struct strata_cli_training){.arguments = arguments, .label = label};
+    int status = strata_setup_train_options(options, &training->system, arguments, err);
+    if (status) return status;
     options->interrupt = strata_interruptible();
     options->observer = (struct strata_train_observer){.context = training,
                                                        .on_plan = on_plan,

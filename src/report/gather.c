@@ -100,30 +100,3 @@ void strata_report_release(struct strata_report_numbers *numbers) {
     strata_evaluation_free(&numbers->evaluation);
     strata_store_close(numbers->store, NULL);
 }
-
-double strata_report_spearman(const size_t *counts, size_t n) {
-    double row_rank[STRATA_STRATA], column_rank[STRATA_STRATA], total = 0, row_below = 0, column_below = 0;
-    for (size_t i = 0; i < n * n; i++) total += (double)counts[i];
-    for (size_t i = 0; i < n; i++) {
-        double row = 0, column = 0;
-        for (size_t j = 0; j < n; j++) {
-            row += (double)counts[i * n + j];
-            column += (double)counts[j * n + i];
-        }
-        /* Midrank, less the mean rank (total + 1) / 2. */
-        row_rank[i] = row_below + row / 2 - total / 2;
-        column_rank[i] = column_below + column / 2 - total / 2;
-        row_below += row;
-        column_below += column;
-    }
-    double product = 0, row_square = 0, column_square = 0;
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < n; j++) {
-            double count = (double)counts[i * n + j];
-            product += count * row_rank[i] * column_rank[j];
-            row_square += count * row_rank[i] * row_rank[i];
-            column_square += count * column_rank[j] * column_rank[j];
-        }
-    if (row_square == 0 || column_square == 0) return (double)NAN;
-    return product / sqrt(row_square * column_square);
-}

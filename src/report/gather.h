@@ -39,8 +39,4 @@ struct strata_report_numbers {
 int strata_report_gather(struct strata_report_numbers *out, const char *run, struct strata_error *err);
 void strata_report_release(struct strata_report_numbers *numbers);
 
-/* Spearman's rank correlation with midranks, from a table of counts (n, n) over two ordered scales; NaN when either
- * scale does not vary. */
-double strata_report_spearman(const size_t *counts, size_t n);
-
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "difficulty/agreement.h"
 #include "report/gather.h"
 #include "report/html.h"
 #include "report/plot.h"
@@ -344,7 +345,7 @@ static void put_agreement(struct strata_buffer *page, const struct strata_report
         both += numbers->confusion[i];
         equal += i % (MEASURED + 1) == 0 ? numbers->confusion[i] : 0;
     }
-    double rank = strata_report_spearman(numbers->confusion, MEASURED);
+    double rank = strata_spearman(numbers->confusion, MEASURED);
     strata_buffer_text(page, "<figure><figcaption>Do the two measures agree?</figcaption>\n");
     strata_plot_heat(page, &plot, stratum_names, MEASURED, stratum_names, MEASURED, numbers->confusion);
     strata_buffer_printf(page, "<p class=\"note\">Equal stratum for %zu of %zu samples (%.1f&#8239;%%). ", equal, both,

@@ -11,6 +11,13 @@
 #include "difficulty/score.h"
 #include "strata/error.h"
 
+/* What the other measure must say of a sample that the strata of this one select. */
+enum strata_agreement {
+    STRATA_AGREEMENT_ANY,
+    STRATA_AGREEMENT_SAME,     /* the same stratum */
+    STRATA_AGREEMENT_DIFFERENT /* another of the four strata */
+};
+
 struct strata_select_options {
     const char *run;  /* run directory */
     const char *data; /* data set, or NULL: the one the run was made from (its content must still be the same) */
@@ -22,6 +29,10 @@ struct strata_select_options {
     /* Pass-rate band, inclusive, over the complete rows of ratio 0 (drawn == K); used when pass_rate is true. */
     bool pass_rate;
     double pass_low, pass_high;
+    enum strata_agreement agreement; /* needs a run with both measures */
+    size_t cap;     /* 0: none; else at most so many samples of each ability, drawn at random (seeded) */
+    bool responses; /* records get a column `response`: the right answer whose balance was measured, where there is one
+                     */
     /* --random-like: instead of the selection, as many samples drawn at random (seeded, without replacement) from all
      * samples of the run that the ability filter lets through, whatever their stratum; in data order. */
     bool random_like;

@@ -60,10 +60,37 @@ static int find_origin(struct origin *origin, const struct strata_selection *sel
     return code;
 }
 
+/* The answer whose balance was measured, as the record's `response`, where it is right. */
+struct responding {
+    const struct strata_selection *selection;
+    struct strata_evaluation evaluation;
+    json_t *record; /* borrowed */
+};
+
+static int on_stored(void *context, const struct strata_stored_sample *sample, struct strata_error *err) {
+    struct responding *responding = context;
+    struct strata_evaluation *evaluation = &responding->evaluation;
+    const struct strata_selection *selection = responding->selection;
+    int code = strata_evaluate(evaluation, selection->store, sample, selection->cut, selection->metrics, err);
+    if (code || !evaluation->correct || !evaluation->response.length) return code;
+    json_t *text = json_stringn(evaluation->response.data, evaluation->response.length); /* NULL: not UTF-8 */
+    if (text && json_object_set_new(responding->record, "response", text))
+        code = strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
+    return code;
+}
+
+static int add_response(struct responding *responding, struct strata_sample *sample, struct strata_error *err) {
+    bool found;
+    responding->record = sample->record;
+    if (!responding->selection->options->responses) return 0;
+    return strata_store_sample(responding->selection->store, sample->index, &found, on_stored, responding, err);
+}
+
 static int write_records(struct strata_export *export, const struct strata_selection *selection,
                          const struct origin *origin, struct strata_error *err) {
     /* Records that were bad are not in the run either. */
     struct strata_dataset_options options = {.skip_bad = true, .prepend_missing_image = origin->prepend};
+    struct responding responding = {.selection = selection};
     struct strata_dataset *dataset;
     size_t written = 0;
     bool got = true;
@@ -73,7 +100,8 @@ static int write_records(struct strata_export *export, const struct strata_selec
         code = strata_dataset_next(dataset, &sample, &got, err);
         if (code || !got) break;
         if (sample.index == selection->places[written]) {
-            code = strata_export_write(export, &sample, err);
+            code = add_response(&responding, &sample, err);
+            if (!code) code = strata_export_write(export, &sample, err);
             written++;
         }
         strata_sample_free(&sample);
@@ -81,9 +109,12 @@ static int write_records(struct strata_export *export, const struct strata_selec
     if (!code && written < selection->count)
         code = strata_fail(err, STRATA_ERR_STATE, "sample %zu of the run is not in the data set",
                            (size_t)selection->places[written]);
+    strata_evaluation_free(&responding.evaluation);
     strata_dataset_close(dataset);
     return code;
 }
+
+static const char *const agreements[] = {"any", "same", "different"};
 
 static json_t *strata_list(unsigned bits) {
     json_t *list = json_array();
@@ -105,13 +136,14 @@ static int write_manifest(const struct strata_selection *selection, const struct
         json_object_set_new(counts, strata_stratum_name((enum strata_stratum)s),
                             json_integer((json_int_t)summary->strata[s]));
     json_t *manifest = json_pack(
-        "{s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:b, s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:o}", "run", options->run,
-        "data", origin->data, "data_hash", origin->hash, "metric",
+        "{s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:s, s:I, s:b, s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:o}", "run",
+        options->run, "data", origin->data, "data_hash", origin->hash, "metric",
         options->metric == STRATA_METRIC_CMAB ? "cmab" : "pism", "by_chance", (int)options->by_chance, "strata",
         strata_list(options->strata), "ability", options->ability ? json_string(options->ability) : json_null(),
         "pass_rate", options->pass_rate ? json_pack("[f, f]", options->pass_low, options->pass_high) : json_null(),
-        "random_like", (int)options->random_like, "seed",
-        options->random_like ? json_integer((json_int_t)options->seed) : json_null(), "images",
+        "agreement", agreements[options->agreement], "cap", (json_int_t)options->cap, "random_like",
+        (int)options->random_like, "seed",
+        options->random_like || options->cap ? json_integer((json_int_t)options->seed) : json_null(), "images",
         origin->absolute ? "absolute" : "as written", "cut", json_incref(cut), "samples", (json_int_t)summary->samples,
         "selected", (json_int_t)summary->selected, "pending", (json_int_t)summary->pending, "incomplete",
         (json_int_t)summary->incomplete, "samples_by_stratum", counts);

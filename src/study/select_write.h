@@ -8,6 +8,7 @@
 struct strata_selection {
     const struct strata_select_options *options;
     const struct strata_cut *cut;
+    unsigned metrics; /* of the run */
     struct strata_store *store;
     const struct strata_select_summary *summary;
     const uint64_t *places; /* (count) in the data set, ascending */

@@ -8,6 +8,7 @@
 
 #include <math.h>
 
+#include "difficulty/agreement.h"
 #include "difficulty/run_fixture.h"
 #include "report/gather.h"
 #include "report/report.h"
@@ -159,10 +160,10 @@ static void test_spearman(void **state) {
     const size_t constant[] = {1, 2, 3, 0, 0, 0, 0, 0, 0};
     /* x = 1 1 2 2 3, y = 1 2 2 3 3: midranks 1.5 1.5 3.5 3.5 5 and 1 2.5 2.5 4.5 4.5, Pearson 7.25 / 9 by hand. */
     const size_t mixed[] = {1, 1, 0, 0, 1, 1, 0, 0, 1};
-    assert_true(fabs(strata_report_spearman(same, 3) - 1) < 1e-12);
-    assert_true(fabs(strata_report_spearman(opposite, 3) + 1) < 1e-12);
-    assert_true(isnan(strata_report_spearman(constant, 3)));
-    assert_true(fabs(strata_report_spearman(mixed, 3) - 7.25 / 9) < 1e-12);
+    assert_true(fabs(strata_spearman(same, 3) - 1) < 1e-12);
+    assert_true(fabs(strata_spearman(opposite, 3) + 1) < 1e-12);
+    assert_true(isnan(strata_spearman(constant, 3)));
+    assert_true(fabs(strata_spearman(mixed, 3) - 7.25 / 9) < 1e-12);
 }
 
 int main(void) {

@@ -1,0 +1,183 @@
+#include "study/scores.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/memory.h"
+
+struct reading {
+    struct strata_scores *out;
+    const char *path;
+    bool first; /* this evaluation says which samples there are */
+    size_t capacity, abilities_capacity, values_capacity;
+    float *values;
+    size_t count;
+};
+
+static int add_text(char ***list, size_t *capacity, size_t count, const char *text, struct strata_error *err) {
+    int code = strata_grow(list, capacity, count + 1, sizeof **list, err);
+    if (code) return code;
+    (*list)[count] = strata_strdup(text ? text : "");
+    return (*list)[count] ? 0 : strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
+}
+
+static int on_row(void *context, const json_t *line, struct strata_error *err) {
+    struct reading *reading = context;
+    struct strata_scores *out = reading->out;
+    const char *id = json_string_value(json_object_get(line, "id"));
+    size_t at = reading->count;
+    int code = strata_grow(&reading->values, &reading->values_capacity, at + 1, sizeof *reading->values, err);
+    if (code) return code;
+    reading->values[at] = json_is_true(json_object_get(line, "correct")) ? 1.0f : 0.0f;
+    reading->count++;
+    if (reading->first) {
+        code = add_text(&out->ids, &reading->capacity, at, id, err);
+        if (code) return code;
+        code = add_text(&out->abilities, &reading->abilities_capacity, at,
+                        json_string_value(json_object_get(line, "ability")), err);
+        if (code) {
+            free(out->ids[at]);
+            return code;
+        }
+        out->count++;
+        return 0;
+    }
+    if (at < out->count && id && strcmp(id, out->ids[at]) == 0) return 0;
+    strata_fail(err, STRATA_ERR_STATE, "row %zu is of \"%.100s\": other test samples than the first evaluation's",
+                at + 1, id ? id : "");
+    return strata_fail_at(err, STRATA_ERR_STATE, "%s", reading->path);
+}
+
+/* The rows of one test, as eval/own.c names them. */
+static char *rows_path(const struct strata_study_run *run, size_t stage, size_t test) {
+    const char *name = run->recipe->tests[test], *slash = strrchr(name, '/');
+    struct strata_buffer text = {0};
+    if (slash) name = slash + 1;
+    const char *dot = strrchr(name, '.');
+    int length = (int)(dot && dot != name ? (size_t)(dot - name) : strlen(name));
+    strata_buffer_printf(&text, "test-%zu/%.*s.rows.jsonl", test + 1, length, name);
+    char *path = text.failed ? NULL : strata_stage_path(run, stage, text.data);
+    strata_buffer_free(&text);
+    return path;
+}
+
+static bool is_own(const struct strata_study_run *run, size_t test) {
+    size_t length = strlen(run->recipe->tests[test]);
+    return length > 6 && strcmp(run->recipe->tests[test] + length - 6, ".jsonl") == 0;
+}
+
+static int read_stage(struct strata_scores *out, bool first, const struct strata_study_run *run, size_t stage,
+                      struct strata_error *err) {
+    struct reading reading = {.out = out, .first = first};
+    int code = 0;
+    for (size_t t = 0; t < run->recipe->test_count && !code; t++) {
+        if (!is_own(run, t)) continue;
+        char *path = rows_path(run, stage, t);
+        reading.path = path;
+        code =
+            path ? strata_each_line(path, on_row, &reading, err) : strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
+        free(path);
+    }
+    if (!code && reading.count != out->count) {
+        strata_fail(err, STRATA_ERR_STATE, "%zu test samples, the first evaluation has %zu", reading.count, out->count);
+        code = strata_fail_at(err, STRATA_ERR_STATE, "%s", run->plan.stages[stage].place);
+    }
+    if (!code && !reading.values) code = strata_alloc(&reading.values, 1, sizeof *reading.values, err);
+    if (code)
+        free(reading.values);
+    else
+        out->right[stage] = reading.values;
+    return code;
+}
+
+/* ---- columns ---- */
+
+static bool has_ability(const char *list, const char *ability) {
+    size_t length = strlen(ability);
+    for (const char *at = list; *at; at += strcspn(at, ","), at += *at == ',')
+        if (strcspn(at, ",") == length && memcmp(at, ability, length) == 0) return true;
+    return false;
+}
+
+/* A column of the samples whose ability is in `list` (NULL: all); none where there are no such samples. */
+static int add_column(struct strata_scores *out, const char *name, const char *list, int family, bool ability,
+                      struct strata_error *err) {
+    struct strata_study_column column = {.name = name, .family = family, .ability = ability};
+    int code = strata_alloc(&column.chosen, out->count, sizeof *column.chosen, err);
+    for (size_t i = 0; i < out->count && !code; i++)
+        if (!list || has_ability(list, out->abilities[i])) column.chosen[column.count++] = i;
+    if (!code && column.count)
+        code = strata_grow(&out->columns, &out->column_capacity, out->column_count + 1, sizeof column, err);
+    if (code || !column.count) {
+        free(column.chosen);
+        return code;
+    }
+    out->columns[out->column_count++] = column;
+    return 0;
+}
+
+/* Abilities in the order in which they first occur. */
+static int add_abilities(struct strata_scores *out, const struct strata_recipe *recipe, int family,
+                         struct strata_error *err) {
+    int code = 0;
+    for (size_t i = 0; i < out->count && !code; i++) {
+        const char *ability = out->abilities[i];
+        bool known = !*ability || !has_ability(recipe->families[family].abilities, ability);
+        for (size_t c = 0; c < out->column_count; c++)
+            known |= out->columns[c].ability && strcmp(out->columns[c].name, ability) == 0;
+        if (!known) code = add_column(out, ability, ability, family, true, err);
+    }
+    return code;
+}
+
+static int add_columns(struct strata_scores *out, const struct strata_study_run *run, struct strata_error *err) {
+    const struct strata_recipe *recipe = run->recipe;
+    int code = add_column(out, "all", NULL, -1, false, err);
+    for (int f = 0; f < (int)recipe->family_count && !code; f++)
+        code = add_column(out, recipe->families[f].name, recipe->families[f].abilities, f, false, err);
+    for (int f = 0; f < (int)recipe->family_count && !code; f++) code = add_abilities(out, recipe, f, err);
+    for (size_t t = 0; t < recipe->test_count && !code; t++) {
+        if (is_own(run, t)) continue;
+        code = strata_grow(&out->columns, &out->column_capacity, out->column_count + 1, sizeof *out->columns, err);
+        if (!code)
+            out->columns[out->column_count++] =
+                (struct strata_study_column){.name = recipe->tests[t], .family = -1, .benchmark = t + 1};
+    }
+    return code;
+}
+
+int strata_scores_read(struct strata_scores *out, const struct strata_study_run *run, struct strata_error *err) {
+    const struct strata_plan *plan = &run->plan;
+    bool first = true;
+    *out = (struct strata_scores){.stages = plan->count};
+    int code = strata_alloc(&out->right, plan->count, sizeof *out->right, err);
+    for (size_t i = 0; i < plan->count && !code; i++) {
+        json_t *result = NULL;
+        if (plan->stages[i].kind != STRATA_STAGE_EVAL) continue;
+        code = strata_stage_result(&result, run, i, err);
+        if (!code && result && !strata_stage_impossible(result)) {
+            code = read_stage(out, first, run, i, err);
+            first = false;
+        }
+        json_decref(result);
+    }
+    if (!code) code = add_columns(out, run, err);
+    if (code) strata_scores_free(out);
+    return code;
+}
+
+void strata_scores_free(struct strata_scores *scores) {
+    for (size_t i = 0; i < scores->count; i++) {
+        free(scores->ids[i]);
+        free(scores->abilities[i]);
+    }
+    for (size_t i = 0; scores->right && i < scores->stages; i++) free(scores->right[i]);
+    for (size_t c = 0; c < scores->column_count; c++) free(scores->columns[c].chosen);
+    free(scores->ids);
+    free(scores->abilities);
+    free(scores->right);
+    free(scores->columns);
+    *scores = (struct strata_scores){0};
+}

@@ -1,0 +1,359 @@
+#include "study/tables.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+static double number_of(const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : (double)NAN;
+}
+
+static const char *text_of(const json_t *object, const char *key) {
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+static bool is_kind(const json_t *column, const char *kind) {
+    return strcmp(text_of(column, "kind"), kind) == 0;
+}
+
+static const char *title_of(const json_t *table) {
+    return strcmp(text_of(table, "metric"), "cmab") == 0 ? "CMAB" : "PISM";
+}
+
+/* A number in thousands or millions. */
+static void put_count(struct strata_buffer *out, double value) {
+    if (!isfinite(value))
+        strata_buffer_text(out, "–");
+    else if (value >= 1e6)
+        strata_buffer_printf(out, "%.2f M", value / 1e6);
+    else if (value >= 1e4)
+        strata_buffer_printf(out, "%.0f k", value / 1e3);
+    else
+        strata_buffer_printf(out, "%.0f", value);
+}
+
+static void put_rule(struct strata_buffer *out, size_t columns) {
+    strata_buffer_text(out, "|---|");
+    for (size_t c = 1; c < columns; c++) strata_buffer_text(out, "---:|");
+    strata_buffer_text(out, "\n");
+}
+
+/* ---- scores ---- */
+
+/* "58.3 [55.1, 61.4] ± 0.8": percent, interval over test samples, spread over seeds. */
+static void put_score(struct strata_buffer *out, const json_t *score, bool benchmark, bool seeds) {
+    double scale = benchmark ? 1 : 100;
+    int digits = benchmark ? 3 : 1;
+    if (!score) {
+        strata_buffer_text(out, " – |");
+        return;
+    }
+    strata_buffer_printf(out, " %.*f", digits, scale * number_of(score, "mean"));
+    if (json_object_get(score, "low"))
+        strata_buffer_printf(out, " [%.1f, %.1f]", 100 * number_of(score, "low"), 100 * number_of(score, "high"));
+    if (seeds) strata_buffer_printf(out, " ± %.*f", digits, scale * number_of(score, "spread"));
+    strata_buffer_text(out, " |");
+}
+
+static size_t seed_count(const json_t *results) {
+    return json_array_size(json_object_get(json_object_get(results, "settings"), "seeds"));
+}
+
+static void put_head(struct strata_buffer *out, const json_t *results, bool abilities, size_t *columns) {
+    size_t index;
+    json_t *column;
+    strata_buffer_text(out, "| # | paradigm |");
+    *columns = 2;
+    json_array_foreach(json_object_get(results, "columns"), index, column) {
+        if (is_kind(column, "ability") != abilities) continue;
+        strata_buffer_printf(out, " %s |", text_of(column, "name"));
+        ++*columns;
+    }
+}
+
+/* Means of one table's rows: all and families (with intervals and costs), or abilities. */
+static void put_scores(struct strata_buffer *out, const json_t *results, const json_t *table, bool abilities) {
+    size_t index, c, columns;
+    json_t *row, *column;
+    bool seeds = seed_count(results) > 1;
+    put_head(out, results, abilities, &columns);
+    if (!abilities)
+        strata_buffer_text(out, " SFT: samples, updates | GRPO: samples, updates | tokens trained | sampled |");
+    strata_buffer_text(out, "\n");
+    put_rule(out, columns + (abilities ? 0 : 4));
+    strata_buffer_text(out, "| | before training |");
+    json_array_foreach(json_object_get(results, "columns"), c, column) {
+        if (is_kind(column, "ability") != abilities) continue;
+        const json_t *score = json_object_get(json_object_get(results, "base"), text_of(column, "name"));
+        put_score(out, score, is_kind(column, "benchmark"), false);
+    }
+    strata_buffer_text(out, abilities ? "\n" : " | | | |\n");
+    json_array_foreach(json_object_get(table, "rows"), index, row) {
+        const json_t *cost = json_object_get(row, "cost");
+        strata_buffer_printf(out, "| %.0f | %s |", number_of(row, "row"), text_of(row, "paradigm"));
+        json_array_foreach(json_object_get(results, "columns"), c, column) {
+            if (is_kind(column, "ability") != abilities) continue;
+            const json_t *score = json_object_get(json_object_get(row, "score"), text_of(column, "name"));
+            put_score(out, score, is_kind(column, "benchmark"), seeds);
+        }
+        if (!abilities) {
+            static const char *const keys[] = {"sft", "grpo"};
+            for (size_t k = 0; k < 2; k++) {
+                char samples[32], steps[32];
+                snprintf(samples, sizeof samples, "%s_samples", keys[k]);
+                snprintf(steps, sizeof steps, "%s_steps", keys[k]);
+                if (json_object_get(cost, steps))
+                    strata_buffer_printf(out, " %.0f, %.0f |", number_of(cost, samples), number_of(cost, steps));
+                else
+                    strata_buffer_text(out, " – |");
+            }
+            strata_buffer_text(out, " ");
+            put_count(out, number_of(cost, "trained_tokens"));
+            strata_buffer_text(out, " | ");
+            put_count(out, number_of(cost, "sampled_tokens"));
+            strata_buffer_text(out, " |");
+        }
+        strata_buffer_text(out, "\n");
+    }
+    strata_buffer_text(out, "\n");
+    json_array_foreach(json_object_get(table, "rows"), index, row) {
+        if (json_object_get(row, "impossible"))
+            strata_buffer_printf(out, "Row %.0f: not for every seed (%s).\n\n", number_of(row, "row"),
+                                 text_of(row, "impossible"));
+    }
+}
+
+/* ---- the claim ---- */
+
+static void put_difference(struct strata_buffer *out, const json_t *claim) {
+    if (!claim) {
+        strata_buffer_text(out, " – |");
+        return;
+    }
+    strata_buffer_printf(out, " %+.1f [%+.1f, %+.1f] ± %.1f |", 100 * number_of(claim, "mean"),
+                         100 * number_of(claim, "wide_low"), 100 * number_of(claim, "wide_high"),
+                         100 * number_of(claim, "spread"));
+}
+
+static void put_claims(struct strata_buffer *out, const json_t *results, const json_t *table) {
+    size_t index, better = 0, certain = 0, worse = 0, compared = 0;
+    json_t *row;
+    const char *family = text_of(table, "family");
+    (void)results;
+    strata_buffer_printf(out,
+                         "**Row 12 minus row k, points** (mean over seeds; 95 %% interval over test samples and seeds; "
+                         "± over seeds; p of the difference on %s, Holm-corrected over rows 3 to 10):\n\n"
+                         "| k | paradigm | all | %s | p |\n|---|---|---:|---:|---:|\n",
+                         family, family);
+    json_array_foreach(json_object_get(table, "rows"), index, row) {
+        const json_t *claims = json_object_get(row, "claim"), *own = json_object_get(claims, family);
+        double k = number_of(row, "row"), p = number_of(own, "p_holm"), mean = number_of(own, "mean");
+        if (!claims) continue;
+        strata_buffer_printf(out, "| %.0f | %s |", k, text_of(row, "paradigm"));
+        put_difference(out, json_object_get(claims, "all"));
+        put_difference(out, own);
+        if (isfinite(p))
+            strata_buffer_printf(out, " %.3f |\n", p);
+        else
+            strata_buffer_text(out, " |\n");
+        if (!own || k < 3 || k > 10) continue;
+        compared++;
+        better += mean > 0;
+        certain += mean > 0 && p < 0.05;
+        worse += mean < 0 && p < 0.05;
+    }
+    if (compared)
+        strata_buffer_printf(
+            out,
+            "\nOf rows 3 to 10, row 12 is ahead of %zu of %zu on %s; with certainty (p < 0.05) of %zu, "
+            "and behind with certainty %zu.\n",
+            better, compared, family, certain, worse);
+    strata_buffer_text(out, "\n");
+}
+
+/* ---- training ---- */
+
+static void put_strata_rewards(struct strata_buffer *out, const json_t *table) {
+    static const char *const strata[] = {"unsolved", "hard", "medium", "easy"};
+    size_t index, s;
+    json_t *row, *entry;
+    strata_buffer_text(out, "**GRPO groups by stratum of their sample**: share of groups with equal rewards (no "
+                            "gradient), and mean reward.\n\n| # | paradigm | unsolved | hard | medium | easy |\n");
+    put_rule(out, 6);
+    json_array_foreach(json_object_get(table, "rows"), index, row) {
+        strata_buffer_printf(out, "| %.0f | %s |", number_of(row, "row"), text_of(row, "paradigm"));
+        for (size_t i = 0; i < 4; i++) {
+            const json_t *found = NULL;
+            json_array_foreach(json_object_get(row, "strata"), s, entry) {
+                if (strcmp(text_of(entry, "stratum"), strata[i]) == 0) found = entry;
+            }
+            if (found)
+                strata_buffer_printf(out, " %.0f %%, %.2f |", 100 * number_of(found, "zero_variance"),
+                                     number_of(found, "reward"));
+            else
+                strata_buffer_text(out, " – |");
+        }
+        strata_buffer_text(out, "\n");
+    }
+    strata_buffer_text(out, "\n");
+}
+
+/* ---- difficulty ---- */
+
+static void put_measure(struct strata_buffer *out, const char *label, const json_t *agreement) {
+    if (!agreement) return;
+    strata_buffer_printf(out, "| %s | %.0f |", label, number_of(agreement, "samples"));
+    static const char *const keys[] = {"equal", "kappa", "spearman", "kendall"};
+    for (size_t k = 0; k < 4; k++) {
+        double value = number_of(agreement, keys[k]);
+        if (!isfinite(value))
+            strata_buffer_text(out, " – |");
+        else if (k == 0)
+            strata_buffer_printf(out, " %.1f %% |", 100 * value);
+        else
+            strata_buffer_printf(out, " %+.2f |", value);
+    }
+    strata_buffer_text(out, "\n");
+}
+
+static void put_confusion(struct strata_buffer *out, const char *rows, const char *columns, const json_t *agreement) {
+    static const char *const strata[] = {"unsolved", "hard", "medium", "easy"};
+    if (!agreement) return;
+    strata_buffer_printf(out, "| %s \\ %s | unsolved | hard | medium | easy |\n", rows, columns);
+    put_rule(out, 5);
+    for (size_t i = 0; i < 4; i++) {
+        const json_t *row = json_array_get(json_object_get(agreement, "counts"), i);
+        strata_buffer_printf(out, "| %s |", strata[i]);
+        for (size_t j = 0; j < 4; j++)
+            strata_buffer_printf(out, " %lld |", (long long)json_integer_value(json_array_get(row, j)));
+        strata_buffer_text(out, "\n");
+    }
+    strata_buffer_text(out, "\n");
+}
+
+static void put_difficulty(struct strata_buffer *out, const json_t *family) {
+    const json_t *retest = json_object_get(family, "retest");
+    size_t index;
+    json_t *seed;
+    static const char *const metrics[] = {"pism", "cmab"};
+    strata_buffer_printf(out, "### %s\n\n| seed | measure | unsolved | hard | medium | easy |\n",
+                         text_of(family, "family"));
+    put_rule(out, 6);
+    json_array_foreach(json_object_get(family, "seeds"), index, seed) {
+        for (size_t m = 0; m < 2; m++) {
+            const json_t *counts = json_object_get(seed, metrics[m]);
+            if (!counts) continue;
+            strata_buffer_printf(out, "| %.0f | %s | %.0f | %.0f | %.0f | %.0f |\n", number_of(seed, "seed"),
+                                 m ? "CMAB" : "PISM", number_of(counts, "unsolved"), number_of(counts, "hard"),
+                                 number_of(counts, "medium"), number_of(counts, "easy"));
+        }
+    }
+    strata_buffer_text(out, "\n| agreement of | pairs | same stratum | kappa | Spearman | Kendall |\n");
+    put_rule(out, 6);
+    put_measure(out, "PISM with CMAB", json_object_get(family, "agreement"));
+    put_measure(out, "PISM with itself, two seeds", json_object_get(retest, "pism"));
+    put_measure(out, "CMAB with itself, two seeds", json_object_get(retest, "cmab"));
+    put_measure(out, "PISM with PISM less guessing", json_object_get(family, "guessing"));
+    put_measure(out, "CMAB with the median over tokens", json_object_get(family, "tokens"));
+    strata_buffer_text(out, "\n");
+    put_confusion(out, "PISM", "CMAB", json_object_get(family, "agreement"));
+    put_confusion(out, "PISM", "less guessing", json_object_get(family, "guessing"));
+    double half_off = number_of(family, "tokens_half_off");
+    if (isfinite(half_off))
+        strata_buffer_printf(out,
+                             "For %.1f %% of the answers the mean of ρ over tokens is more than half above its "
+                             "median.\n\n",
+                             100 * half_off);
+}
+
+/* ---- the whole ---- */
+
+void strata_study_tables(struct strata_buffer *out, const json_t *results) {
+    const json_t *settings = json_object_get(results, "settings");
+    size_t index, seeds = seed_count(results), number = 0;
+    json_t *table, *column, *family;
+    strata_buffer_printf(out, "Model `%s`, data `%s`, budgets matched by %s, %zu seed%s. Share of right answers on ",
+                         text_of(settings, "model"), text_of(settings, "data"), text_of(settings, "match"), seeds,
+                         seeds == 1 ? "" : "s");
+    json_array_foreach(json_object_get(results, "columns"), index, column) {
+        if (is_kind(column, "benchmark") || is_kind(column, "ability")) continue;
+        strata_buffer_printf(out, "%s%.0f (%s)", index ? ", " : "", number_of(column, "samples"),
+                             text_of(column, "name"));
+    }
+    strata_buffer_printf(out,
+                         " test samples, percent; in brackets the 95 %% interval over test samples (bootstrap, %.0f "
+                         "draws)%s.\n\n",
+                         number_of(settings, "resamples"), seeds > 1 ? "; ± the standard deviation over seeds" : "");
+    json_array_foreach(json_object_get(results, "tables"), index, table) {
+        strata_buffer_printf(out, "## Table %zu: %s, trained on %s\n\n", ++number, title_of(table),
+                             text_of(table, "family"));
+        put_scores(out, results, table, false);
+        put_claims(out, results, table);
+        put_scores(out, results, table, true);
+        put_strata_rewards(out, table);
+    }
+    strata_buffer_text(out, "## Difficulty\n\n");
+    json_array_foreach(json_object_get(results, "difficulty"), index, family) {
+        put_difficulty(out, family);
+    }
+}
+
+/* ---- seconds ---- */
+
+#define TABLES 16
+
+struct seconds {
+    char title[TABLES][64];
+    double sum[TABLES][2][13], count[TABLES][13]; /* by table, SFT and GRPO, row */
+    size_t tables;
+};
+
+static void add_seconds(struct seconds *seconds, const json_t *field) {
+    char title[64];
+    size_t table = 0, row = (size_t)number_of(field, "row");
+    snprintf(title, sizeof title, "%s %.40s", title_of(field), text_of(field, "family"));
+    while (table < seconds->tables && strcmp(seconds->title[table], title) != 0) table++;
+    if (table == TABLES || row > 12) return;
+    if (table == seconds->tables) memcpy(seconds->title[seconds->tables++], title, sizeof title);
+    seconds->sum[table][0][row] += number_of(field, "sft");
+    seconds->sum[table][1][row] += number_of(field, "grpo");
+    seconds->count[table][row]++;
+}
+
+void strata_study_seconds(struct strata_buffer *out, const json_t *times) {
+    struct seconds seconds = {0};
+    const json_t *kinds = json_object_get(times, "seconds");
+    const char *name;
+    size_t index;
+    json_t *field, *kind;
+    json_array_foreach(json_object_get(times, "fields"), index, field) {
+        add_seconds(&seconds, field);
+    }
+    strata_buffer_text(out, "Seconds of training, SFT + GRPO, on the machines that ran them:\n\n| # |");
+    for (size_t t = 0; t < seconds.tables; t++) strata_buffer_printf(out, " %s |", seconds.title[t]);
+    strata_buffer_text(out, "\n");
+    put_rule(out, seconds.tables + 1);
+    for (size_t row = 1; row <= 12; row++) {
+        bool any = false;
+        for (size_t t = 0; t < seconds.tables; t++) any |= seconds.count[t][row] > 0;
+        if (!any) continue;
+        strata_buffer_printf(out, "| %zu |", row);
+        for (size_t t = 0; t < seconds.tables; t++) {
+            double count = seconds.count[t][row];
+            if (count > 0)
+                strata_buffer_printf(out, " %.1f + %.1f |", seconds.sum[t][0][row] / count,
+                                     seconds.sum[t][1][row] / count);
+            else
+                strata_buffer_text(out, " – |");
+        }
+        strata_buffer_text(out, "\n");
+    }
+    strata_buffer_text(out, "\nAll:");
+    json_object_foreach((json_t *)(uintptr_t)kinds, name, kind) {
+        strata_buffer_printf(out, " %s %.0f s", name, json_number_value(kind));
+    }
+    strata_buffer_text(out, "\n");
+}

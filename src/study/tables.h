@@ -1,0 +1,14 @@
+/* results.json as Markdown tables, as tables.md and docs/study.md show them. */
+#ifndef STRATA_STUDY_TABLES_H
+#define STRATA_STUDY_TABLES_H
+
+#include <jansson.h>
+
+#include "base/buffer.h"
+
+/* Everything is appended; see strata_buffer_check. */
+/* times.json: seconds of training a row, SFT and GRPO, by table; means over seeds. */
+void strata_study_seconds(struct strata_buffer *out, const json_t *times);
+void strata_study_tables(struct strata_buffer *out, const json_t *results);
+
+#endif
