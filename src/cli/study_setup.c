@@ -25,8 +25,8 @@ static const char *const refused[STRATA_RECIPE_SECTIONS] = {
     [STRATA_RECIPE_ALL] = "model out data seed quiet json dry-run pilot",
     [STRATA_RECIPE_SCORE] = "model out seed metric shard dry-run pilot quiet json",
     [STRATA_RECIPE_SELECT] =
-        "out data seed by strata ability pass-rate agreement cap responses random-like format paths "
-        "json",
+        ("out data seed by strata ability pass-rate agreement cap responses random-like format paths "
+         "json"),
     [STRATA_RECIPE_SFT] = "model out seed resume start-from held-out eval-steps eval-tokens shard limit quiet json",
     [STRATA_RECIPE_GRPO] = "model out seed resume start-from held-out eval-steps eval-tokens shard limit quiet json",
     [STRATA_RECIPE_EVAL] = "model out seed engine audit quiet json",
