@@ -218,7 +218,8 @@ int strata_http_parse(struct strata_result *results, struct http *http, const st
                       struct strata_error *err) {
     json_t *reply = NULL;
     struct strata_error bad = {0};
-    if (strncmp(call->echoed_id, "strata-", 7) == 0 && strcmp(call->echoed_id, call->request_id) != 0)
+    if (strncmp(call->echoed_id, call->request_id, STRATA_HTTP_ID_OURS) == 0 &&
+        strcmp(call->echoed_id, call->request_id) != 0)
         return nonsense(err, "it answers another request");
     if (strata_json_parse(&reply, strata_buffer_string(&call->reply), call->reply.length, "reply", 1, &bad))
         return nonsense(err, "not JSON");

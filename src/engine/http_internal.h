@@ -30,6 +30,8 @@ struct group {
     bool cancelled, logprobs;
 };
 
+#define STRATA_HTTP_ID_OURS 13 /* characters of a request id that all calls of an engine share */
+
 /* One HTTP call: `count` draws of a group from `first` on. */
 struct call {
     struct group *group;

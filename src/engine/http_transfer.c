@@ -198,7 +198,10 @@ static int start(struct http *http, struct call *call, struct endpoint *endpoint
     call->echoed_id[0] = '\0';
     call->started = now;
     strata_buffer_clear(&call->reply);
-    snprintf(call->request_id, sizeof call->request_id, "strata-%" PRIx64 "-%" PRIu64, http->nonce, http->serial++);
+    /* A UUID, because some servers refuse other ids; its first STRATA_HTTP_ID_OURS characters are this engine's. */
+    snprintf(call->request_id, sizeof call->request_id, "%08x-%04x-4000-8000-%012" PRIx64,
+             (unsigned)(http->nonce & 0xffffffff), (unsigned)(http->nonce >> 32 & 0xffff),
+             http->serial++ & 0xffffffffffff);
     snprintf(call->id_line, sizeof call->id_line, "X-Request-Id: %s", call->request_id);
     call->id_header = (struct curl_slist){call->id_line, http->headers};
     curl_easy_setopt(handle, CURLOPT_URL, endpoint->url);
