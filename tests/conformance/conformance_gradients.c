@@ -28,8 +28,8 @@ struct bench {
 struct tokens {
     int32_t *ids, *positions, rope_delta;
     size_t T, image_count, image_tokens;
-    struct strata_grid grids[16];
-    float *patches[16], *embeds, *dembeds;
+    struct strata_grid grids[GOLDEN_MOST];
+    float *patches[GOLDEN_MOST], *embeds, *dembeds;
 };
 
 static void tokens_free(struct tokens *tokens) {
@@ -61,6 +61,8 @@ static int tokens_load(struct tokens *tokens, const struct bench *bench, const j
     size_t index;
     const json_t *item;
     *tokens = (struct tokens){.T = json_array_size(ids)};
+    if (json_array_size(images) > GOLDEN_MOST)
+        return strata_fail(err, STRATA_ERR_UNSUPPORTED, "more than %d images", GOLDEN_MOST);
     tokens->ids = calloc(tokens->T + 1, sizeof *tokens->ids);
     tokens->positions = calloc(3 * tokens->T + 1, sizeof *tokens->positions);
     json_array_foreach(ids, index, item) tokens->ids[index] = (int32_t)json_integer_value(item);
@@ -409,8 +411,12 @@ static int grpo_load(struct grpo *grpo, const struct bench *bench, const json_t 
     free(path);
     if (!code) code = load_prompt(grpo, bench, json_string_value(json_object_get(root, "prompt")), err);
     if (code) return code;
+    const struct strata_tensor *mask = strata_safetensors_find(grpo->golden, "mask");
+    if (!mask || mask->rank != 2) return strata_fail(err, STRATA_ERR_INPUT, "grpo.safetensors has no mask (G, W)");
+    grpo->width = mask->shape[1];
     json_array_foreach(json_object_get(root, "completions"), index, completion) {
-        if (json_array_size(completion) > grpo->width) grpo->width = json_array_size(completion);
+        if (json_array_size(completion) > grpo->width)
+            return strata_fail(err, STRATA_ERR_INPUT, "completion %zu is wider than the mask", index);
     }
     grpo->G = json_array_size(json_object_get(root, "completions"));
     if (grpo->G > COMPLETIONS) return strata_fail(err, STRATA_ERR_INPUT, "too many completions");
@@ -459,9 +465,9 @@ static int replace_tensors(const struct bench *bench, struct strata_error *err) 
     return code;
 }
 
-static void compare_logps(const struct bench *bench, const struct grpo *grpo, const char *kind, float temperature) {
+static void compare_logps(const struct bench *bench, const struct grpo *grpo, const char *kind, const json_t *entry) {
     char name[64];
-    snprintf(name, sizeof name, "%s_t%.1f", kind, (double)temperature);
+    golden_temperature_key(name, sizeof name, kind, entry);
     const float *want = golden_floats(bench->tally, grpo->golden, name, grpo->G * grpo->width);
     tally_case(bench->tally, want != NULL, "no %s", name);
     for (size_t i = 0; want && i < grpo->G; i++)
@@ -499,7 +505,7 @@ static void check_grpo_case(const struct bench *bench, struct grpo *grpo, const 
     tally_case(bench->tally, memcmp(grpo->before, grpo->logps, floats * sizeof *grpo->logps) == 0,
                "log-probs with and without sharing the prompt differ");
     compare_relative(bench->tally, "prompt shared or not", gradients.values, others.values, gradients.count, 1e-5);
-    compare_logps(bench, grpo, "logp", temperature);
+    compare_logps(bench, grpo, "logp", entry);
     compare_norm(bench, &gradients, json_number_value(json_object_get(entry, "grad_norm")));
     snprintf(key, sizeof key, "sketch.%.100s", name);
     const json_t *rows = json_object_get(root, "sketch_rows");
@@ -516,6 +522,14 @@ static void check_grpo_case(const struct bench *bench, struct grpo *grpo, const 
 done:
     strata_gradients_free(&gradients);
     strata_gradients_free(&others);
+}
+
+/* The reference's log-probs depend on nothing else of a case. */
+static bool first_of_temperature(const json_t *cases, size_t index) {
+    const json_t *temperature = json_object_get(json_array_get(cases, index), "temperature");
+    for (size_t i = 0; i < index; i++)
+        if (json_equal(json_object_get(json_array_get(cases, i), "temperature"), temperature)) return false;
+    return true;
 }
 
 static void check_grpo(const struct bench *bench, const char *scope) {
@@ -538,13 +552,15 @@ static void check_grpo(const struct bench *bench, const char *scope) {
     }
     /* Last: the weights stay replaced. */
     snprintf(bench->tally->scope, sizeof bench->tally->scope, "%.100s reference", scope);
-    static const float temperatures[] = {1.0f, 0.7f};
     if (shared && replace_tensors(bench, &err)) tally_error(bench->tally, &err);
-    for (size_t i = 0; shared && i < 2; i++) {
-        if (strata_tape_forward(shared, &grpo.shared, 1, temperatures[i], &err))
+    const json_t *cases = json_object_get(root, "cases");
+    json_array_foreach(cases, index, entry) {
+        const double temperature = json_number_value(json_object_get(entry, "temperature"));
+        if (!shared || !first_of_temperature(cases, index)) continue;
+        if (strata_tape_forward(shared, &grpo.shared, 1, (float)temperature, &err))
             tally_error(bench->tally, &err);
         else
-            compare_logps(bench, &grpo, "ref_logp", temperatures[i]);
+            compare_logps(bench, &grpo, "ref_logp", entry);
     }
     strata_tape_destroy(shared);
     strata_tape_destroy(apart);
@@ -571,7 +587,7 @@ int main(int count, char **arguments) {
         tally_error(&tally, &err);
         return tally_close(&tally);
     }
-    char *images = strata_path_join(arguments[1], "images");
+    char *images = golden_images(arguments[1]);
     char **names = golden_directories(arguments[1], "sft.json");
     bench.images = images;
     for (size_t m = 0; names && names[m]; m++) {

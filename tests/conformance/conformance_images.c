@@ -264,7 +264,12 @@ int main(int argc, char **argv) {
     }
     struct conformance run = {.directory = argv[1]};
     struct strata_error err = {0};
-    if (open_set(&run, &err))
+    char *description = strata_path_join(argv[1], "images.json");
+    const bool there = strata_file_exists(description);
+    free(description);
+    if (!there)
+        printf("skipped: %s has no images.json\n", argv[1]);
+    else if (open_set(&run, &err))
         check_error(&run, argv[1], &err);
     else
         run_all(&run);

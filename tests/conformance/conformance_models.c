@@ -128,6 +128,22 @@ static void check_window_order(struct tally *tally, const struct strata_model *m
                "window order, bounds or patch positions differ");
 }
 
+/* A conversation without the assistant's header is the beginning of one with it: the header is the engine's, and what
+ * comes later changes nothing before it. */
+static void drop_header(struct stages *stages, struct strata_prompt *prompt, const struct strata_safetensors *golden) {
+    const struct strata_tensor *ids = strata_safetensors_find(golden, "input_ids");
+    if (!ids || ids->count >= prompt->T) return;
+    const size_t T = ids->count;
+    for (size_t axis = 1; axis < 3; axis++)
+        memmove(prompt->positions + axis * T, prompt->positions + axis * prompt->T, T * sizeof *prompt->positions);
+    prompt->T = T;
+    for (size_t i = 0; i < stages->count; i++) {
+        struct stage *stage = &stages->list[i];
+        if (strncmp(stage->name, "vision", 6) != 0 && stage->count > T * stage->columns)
+            stage->count = T * stage->columns;
+    }
+}
+
 /* A stage under its golden name, when both have it. */
 static void check_stage(struct tally *tally, struct stages *stages, const char *name,
                         const struct strata_safetensors *golden, double tolerance) {
@@ -194,6 +210,7 @@ static void check_forward(struct tally *tally, struct strata_engine *engine, con
         tally_error(tally, &err);
         return;
     }
+    if (!prompt->header) drop_header(&stages, &built, golden);
     check_positions(tally, &built, golden);
     check_window_order(tally, model, prompt, golden);
     check_stage(tally, &stages, "vision.patch_embed", golden, bounds->relative);
@@ -222,6 +239,14 @@ static int one_result(struct strata_engine *engine, const struct strata_request 
         code = result->error.code;
     }
     return code;
+}
+
+/* The prompt that a run of greedy.json is about, or NULL. */
+static const struct golden_prompt *find_prompt(const struct golden_prompt *prompts, size_t count, const json_t *run) {
+    const char *name = json_string_value(json_object_get(run, "name"));
+    for (size_t i = 0; name && i < count; i++)
+        if (strcmp(prompts[i].name, name) == 0) return &prompts[i];
+    return NULL;
 }
 
 static bool ids_equal(const struct strata_result *result, const json_t *ids) {
@@ -271,7 +296,7 @@ static void check_forced(struct tally *tally, struct strata_engine *engine, cons
     const struct strata_tensor *ids = strata_safetensors_find(golden, "generated_ids");
     const struct strata_tensor *top = strata_safetensors_find(golden, "top8_logits");
     const struct strata_tensor *top_ids = strata_safetensors_find(golden, "top8_ids");
-    if (!ids || !top || !top_ids) return;
+    if (!ids || !top || !top_ids || !prompt->header) return;
     struct strata_trace trace = {collect, &stages};
     struct strata_request request = request_of(prompt, 1, 1.0f);
     request.forced_ids = ids->data;
@@ -309,56 +334,37 @@ static void check_forced(struct tally *tally, struct strata_engine *engine, cons
     stages_free(&stages);
 }
 
-/* All prompts in flight together, twice over: each comes out as alone. */
-static void check_together(struct tally *tally, struct strata_engine *engine, const struct golden_prompt *prompts,
-                           size_t count, const json_t *entries, uint32_t max_new, const struct tolerances *bounds) {
+/* Every prompt that a list of runs names in flight together, `times` over: each comes out as recorded. */
+static void check_batch(struct tally *tally, struct strata_engine *engine, const struct golden_prompt *prompts,
+                        size_t count, const json_t *runs, size_t times, uint32_t max_new,
+                        const struct tolerances *bounds) {
     struct strata_error err;
+    size_t submitted = 0, index;
+    const json_t *run;
     if (!bounds->same_ids) return;
-    for (size_t i = 0; i < 2 * count; i++) {
-        struct strata_request request = request_of(&prompts[i % count], max_new, 1.0f);
-        request.tag = i % count;
-        if (strata_engine_submit(engine, &request, &err)) {
-            tally_error(tally, &err);
-            return;
-        }
-    }
-    for (size_t i = 0; i < 2 * count; i++) {
-        struct strata_result result;
-        bool got;
-        if (strata_engine_poll(engine, &result, &got, &err) || !got) {
-            tally_error(tally, &err);
-            return;
-        }
-        tally_case(tally, ids_equal(&result, json_object_get(json_array_get(entries, result.tag), "generated_ids")),
-                   "prompt %s in a batch of %zu differs from alone", prompts[result.tag].name, 2 * count);
-        strata_result_free(&result);
-    }
-}
-
-/* The left-padded batch of transformers: three prompts together, ids as recorded there. */
-static void check_padded(struct tally *tally, struct strata_engine *engine, const struct golden_prompt *prompts,
-                         size_t count, const json_t *batch, uint32_t max_new, const struct tolerances *bounds) {
-    struct strata_error err;
-    size_t index, submitted = 0;
-    json_t *entry;
-    if (!bounds->same_ids) return;
-    json_array_foreach(batch, index, entry) {
-        const char *name = json_string_value(json_object_get(entry, "name"));
-        for (size_t p = 0; p < count; p++) {
-            if (strcmp(prompts[p].name, name) != 0) continue;
-            struct strata_request request = request_of(&prompts[p], max_new, 1.0f);
+    for (size_t round = 0; round < times; round++) {
+        json_array_foreach(runs, index, run) {
+            const struct golden_prompt *prompt = find_prompt(prompts, count, run);
+            if (!prompt || !prompt->header) continue;
+            struct strata_request request = request_of(prompt, max_new, 1.0f);
             request.tag = index;
-            if (strata_engine_submit(engine, &request, &err)) tally_error(tally, &err);
-            submitted++;
+            if (strata_engine_submit(engine, &request, &err))
+                tally_error(tally, &err);
+            else
+                submitted++;
         }
     }
-    for (; submitted; submitted--) {
+    for (size_t i = 0; i < submitted; i++) {
         struct strata_result result = {0};
         bool got = false;
-        if (strata_engine_poll(engine, &result, &got, &err) || !got) return;
-        entry = json_array_get(batch, result.tag);
-        tally_case(tally, ids_equal(&result, json_object_get(entry, "generated_ids")), "left-padded batch: %s differs",
-                   json_string_value(json_object_get(entry, "name")));
+        if (strata_engine_poll(engine, &result, &got, &err) || !got) {
+            tally_case(tally, false, "a batch of %zu ended after %zu", submitted, i);
+            return;
+        }
+        run = json_array_get(runs, result.tag);
+        tally_case(tally, ids_equal(&result, json_object_get(run, "generated_ids")),
+                   "%s in a batch of %zu differs from what was recorded",
+                   json_string_value(json_object_get(run, "name")), submitted);
         strata_result_free(&result);
     }
 }
@@ -403,16 +409,15 @@ static void check_model(struct tally *tally, struct strata_engine *engine, const
         strata_safetensors_close(golden);
         golden = load_tensors(directory, "greedy", prompts[i].name);
         json_array_foreach(runs, index, run) {
-            if (strcmp(json_string_value(json_object_get(run, "name")), prompts[i].name) == 0) {
+            if (prompts[i].header && find_prompt(&prompts[i], 1, run))
                 check_greedy(tally, engine, &prompts[i], run, golden, max_new, bounds);
-            }
         }
         if (golden) check_forced(tally, engine, &prompts[i], golden, bounds);
         strata_safetensors_close(golden);
     }
     snprintf(tally->scope, sizeof tally->scope, "%s", scope);
-    if (json_array_size(runs) == count) check_together(tally, engine, prompts, count, runs, max_new, bounds);
-    check_padded(tally, engine, prompts, count, json_object_get(greedy, "left_padded_batch"), max_new, bounds);
+    check_batch(tally, engine, prompts, count, runs, 2, max_new, bounds);
+    check_batch(tally, engine, prompts, count, json_object_get(greedy, "left_padded_batch"), 1, max_new, bounds);
 done:
     for (size_t i = 0; i < count; i++) golden_prompt_free(&prompts[i]);
     free(prompts);
@@ -430,7 +435,7 @@ int main(int count, char **arguments) {
     const char *compute = golden_option(count, arguments, "--compute", "f32");
     const char *isa = golden_option(count, arguments, "--isa", "auto");
     if (golden_level_missing(count, arguments, isa)) return 77;
-    char *images = strata_path_join(arguments[1], "images");
+    char *images = golden_images(arguments[1]);
     char **names = golden_directories(arguments[1], "prompts.json");
     static const char *const configs[] = {"config.json", "config_v5.json"};
     for (size_t m = 0; names && names[m]; m++) {

@@ -296,7 +296,8 @@ int main(int argc, char **argv) {
     for (int i = 0; i < count; i++) {
         char *directory = strata_path_join(argv[1], entries[i]->d_name);
         if (!directory) abort();
-        if (entries[i]->d_name[0] != '.' && strata_is_directory(directory)) run_model(&tally, directory);
+        const bool hidden = entries[i]->d_name[0] == '.' && entries[i]->d_name[1]; /* ".": DIR is a model itself */
+        if (!hidden && strata_is_directory(directory)) run_model(&tally, directory);
         free(directory);
         free(entries[i]);
     }

@@ -55,7 +55,7 @@ static void close_to(const struct bench *bench, const char *what, double got, do
 static int features_of(float **out, const struct bench *bench, const struct strata_image *images, size_t count,
                        struct strata_error *err) {
     struct strata_features features;
-    struct strata_grid grids[16];
+    struct strata_grid grids[GOLDEN_MOST];
     struct strata_train_images set = {
         .images = (struct strata_image *)(uintptr_t)images, .grids = grids, .count = count};
     int code = 0;
@@ -112,8 +112,9 @@ static void compare_example(const struct bench *bench, const struct strata_examp
 static int conversation_load(struct conversation *conversation, const struct bench *bench, const json_t *entry,
                              struct strata_error *err) {
     struct golden_prompt prompt = {0};
-    struct strata_grid grids[16];
+    struct strata_grid grids[GOLDEN_MOST];
     struct strata_example *example = &conversation->example;
+    float *later = NULL; /* features of images behind the first label */
     int code = golden_prompt_load(&prompt, entry, bench->images, err);
     for (size_t i = 0; !code && i < prompt.image_count; i++)
         code = strata_image_grid(&grids[i], &bench->model->processor, prompt.images[i].height, prompt.images[i].width,
@@ -125,8 +126,11 @@ static int conversation_load(struct conversation *conversation, const struct ben
     golden_prompt_free(&prompt);
     if (code) return code;
     compare_example(bench, example, entry);
-    size_t first = 0, T = example->T;
-    while (example->labels[first] == STRATA_IGNORED) first++;
+    size_t first = 0, T = example->T, before = 0;
+    while (first < T && example->labels[first] == STRATA_IGNORED) first++;
+    if (first == T) return strata_fail(err, STRATA_ERR_INPUT, "a conversation without labels");
+    for (size_t t = 0; t < first; t++) before += example->ids[t] == bench->model->config.special.image;
+    if (conversation->embeds) later = conversation->embeds + before * bench->model->config.text.hidden;
     conversation->positions = malloc(3 * T * sizeof(int32_t));
     conversation->scored = calloc(T, sizeof(bool));
     conversation->logps = calloc(T, sizeof(float));
@@ -137,11 +141,13 @@ static int conversation_load(struct conversation *conversation, const struct ben
         memcpy(conversation->positions + 3 * first + axis * (T - first), from + first, (T - first) * sizeof *from);
     }
     for (size_t t = first; t < T; t++) conversation->scored[t - first] = example->labels[t] != STRATA_IGNORED;
-    conversation->response = (struct strata_tape_response){
-        .part = {.ids = example->ids + first, .T = T - first, .positions = conversation->positions + 3 * first},
-        .scored = conversation->scored,
-        .logps = conversation->logps,
-        .dlogps = conversation->dlogps};
+    conversation->response = (struct strata_tape_response){.part = {.ids = example->ids + first,
+                                                                    .T = T - first,
+                                                                    .positions = conversation->positions + 3 * first,
+                                                                    .embeds = later},
+                                                           .scored = conversation->scored,
+                                                           .logps = conversation->logps,
+                                                           .dlogps = conversation->dlogps};
     conversation->group = (struct strata_tape_group){.prompt = {.ids = example->ids,
                                                                 .T = first,
                                                                 .positions = conversation->positions,
@@ -181,7 +187,7 @@ static const struct strata_weight_row *find_row(const struct bench *bench, const
 
 /* golden: the whole tensor, or the sketch [norm, sum, e_0 ..]. */
 static void compare_final(const struct bench *bench, const char *name, const struct strata_tensor *golden,
-                          const json_t *sums) {
+                          const json_t *sums, bool sketches) {
     const struct strata_weight_row *row = find_row(bench, name);
     tally_case(bench->tally, row != NULL, "%s: no such tensor", name);
     if (!row) return;
@@ -197,9 +203,9 @@ static void compare_final(const struct bench *bench, const char *name, const str
     tally_case(bench->tally, fabs(sum - number(sums, "sum")) <= WEIGHTS * norm * sqrt((double)count),
                "%s: sum %.9g instead of %.9g", name, sum, number(sums, "sum"));
     size_t sketch = count < 32 ? count : 32;
-    if (golden && golden->count == count && !(golden->rank == 1 && count == sketch + 2)) {
+    if (golden && golden->count == count && !sketches) {
         compare_relative(bench->tally, name, values, golden->data, count, WEIGHTS);
-    } else if (golden && golden->count == sketch + 2) {
+    } else if (golden && golden->count == sketch + 2 && sketches) {
         const float *stored = golden->data;
         double worst = 0.0;
         for (size_t i = 0; i < sketch; i++)
@@ -286,10 +292,13 @@ static void check_final(const struct bench *bench, const json_t *adamw) {
     char *path = strata_path_join(bench->directory, "sft_adamw_final.safetensors");
     const char *name;
     const json_t *sums;
+    bool sketches = true; /* all are vectors then */
     if (strata_safetensors_open(&file, path, &err)) tally_error(bench->tally, &err);
     free(path);
+    for (size_t i = 0; file && i < strata_safetensors_count(file); i++)
+        sketches = sketches && strata_safetensors_at(file, i)->rank == 1;
     json_object_foreach(json_object_get(adamw, "final"), name, sums) {
-        if (file) compare_final(bench, name, strata_safetensors_find(file, name), sums);
+        if (file) compare_final(bench, name, strata_safetensors_find(file, name), sums, sketches);
     }
     strata_safetensors_close(file);
 }
@@ -378,7 +387,7 @@ static int load_group_prompt(struct group *group, const struct bench *bench, str
     json_t *prompts = load_json(bench, "prompts.json");
     const json_t *entry;
     const char *name = json_string_value(json_object_get(group->root, "prompt"));
-    struct strata_grid grids[16];
+    struct strata_grid grids[GOLDEN_MOST];
     size_t index;
     int code = strata_fail(err, STRATA_ERR_INPUT, "prompts.json has no %s", name);
     json_array_foreach(prompts, index, entry) {
@@ -407,10 +416,13 @@ static int group_load(struct group *group, const struct bench *bench, struct str
     free(path);
     if (!code) code = load_group_prompt(group, bench, err);
     if (code) return code;
-    group->W = strata_safetensors_find(group->file, "mask")->shape[1];
+    const struct strata_tensor *mask = strata_safetensors_find(group->file, "mask");
+    if (!mask || mask->rank != 2) return strata_fail(err, STRATA_ERR_INPUT, "grpo.safetensors has no mask (G, W)");
+    group->W = mask->shape[1];
     json_array_foreach(json_object_get(group->root, "completions"), index, completion) {
-        if (index >= MOST) break;
         size_t N = json_array_size(completion);
+        if (index >= MOST || N > group->W)
+            return strata_fail(err, STRATA_ERR_UNSUPPORTED, "more than %d completions, or one beyond the mask", MOST);
         group->ids[index] = malloc((N + 1) * sizeof(int32_t));
         for (size_t t = 0; t < N; t++)
             group->ids[index][t] = (int32_t)json_integer_value(json_array_get(completion, t));
@@ -493,7 +505,8 @@ static void compare_case(const struct bench *bench, const struct group *group, c
         high += sums[i].clipped_high;
     }
     close_to(bench, "loss", loss, number(entry, "loss"), LOSS);
-    close_to(bench, "mean kl", kl / (double)tokens, number(entry, "mean_kl"), LOSS);
+    /* beta 0: there is no reference model, so no divergence from it either */
+    if (number(entry, "beta") > 0.0) close_to(bench, "mean kl", kl / (double)tokens, number(entry, "mean_kl"), LOSS);
     close_to(bench, "share clipped below", low / (double)tokens, number(entry, "clip_low"), 1e-6);
     close_to(bench, "share clipped above", high / (double)tokens, number(entry, "clip_high"), 1e-6);
     snprintf(key, sizeof key, "dlogp.%.100s", json_string_value(json_object_get(entry, "name")));
@@ -519,7 +532,7 @@ static void check_case(const struct bench *bench, struct group *group, const jso
     double norm;
     char key[64];
     bool on_policy = json_is_true(json_object_get(entry, "on_policy"));
-    snprintf(key, sizeof key, "old_logp_t%.1f", (double)temperature);
+    golden_temperature_key(key, sizeof key, "old_logp", entry);
     if (!on_policy && !ragged(group->old, bench, group, key)) return;
     struct strata_policy_batch batch = {.completions = group->G,
                                         .begin = group->begin,
@@ -600,7 +613,7 @@ int main(int count, char **arguments) {
         tally_error(&tally, &err);
         return tally_close(&tally);
     }
-    char *images = strata_path_join(arguments[1], "images");
+    char *images = golden_images(arguments[1]);
     char **names = golden_directories(arguments[1], "sft.json");
     bench.images = images;
     for (size_t m = 0; names && names[m]; m++) {

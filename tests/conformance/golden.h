@@ -110,12 +110,15 @@ static inline const int32_t *golden_ints(struct tally *tally, const struct strat
     return tensor->data;
 }
 
+#define GOLDEN_MOST 64 /* messages or images of a prompt */
+
 /* A golden prompt: messages with "<image>" marks, and its images. */
 struct golden_prompt {
     const char *name;
-    struct strata_message messages[32];
+    bool header; /* ends with the assistant's header (add_generation_prompt) */
+    struct strata_message messages[GOLDEN_MOST];
     size_t message_count;
-    struct strata_image images[16];
+    struct strata_image images[GOLDEN_MOST];
     size_t image_count;
 };
 
@@ -142,16 +145,22 @@ static inline int golden_prompt_load(struct golden_prompt *prompt, const json_t 
                                      struct strata_error *err) {
     size_t index;
     json_t *item;
-    *prompt = (struct golden_prompt){.name = json_string_value(json_object_get(entry, "name"))};
-    json_array_foreach(json_object_get(entry, "messages"), index, item) {
+    const json_t *messages = json_object_get(entry, "messages"), *files = json_object_get(entry, "images");
+    *prompt = (struct golden_prompt){.name = json_string_value(json_object_get(entry, "name")),
+                                     .header = !json_is_false(json_object_get(entry, "add_generation_prompt"))};
+    if (json_array_size(messages) > GOLDEN_MOST || json_array_size(files) > GOLDEN_MOST)
+        return strata_fail(err, STRATA_ERR_UNSUPPORTED, "more than %d messages or images", GOLDEN_MOST);
+    json_array_foreach(messages, index, item) {
         const char *role = json_string_value(json_object_get(item, "role"));
+        if (!role) return strata_fail(err, STRATA_ERR_INPUT, "message %zu has no role", index);
         struct strata_message *message = &prompt->messages[prompt->message_count++];
         message->role = strcmp(role, "system") == 0 ? STRATA_ROLE_SYSTEM
                         : strcmp(role, "user") == 0 ? STRATA_ROLE_USER
                                                     : STRATA_ROLE_ASSISTANT;
         message->text = golden_content(json_object_get(item, "content"));
     }
-    json_array_foreach(json_object_get(entry, "images"), index, item) {
+    json_array_foreach(files, index, item) {
+        if (!json_is_string(item)) return strata_fail(err, STRATA_ERR_INPUT, "image %zu has no name", index);
         char *path = strata_path_join(images, json_string_value(item));
         int code = strata_image_load(&prompt->images[prompt->image_count], path, err);
         free(path);
@@ -165,15 +174,28 @@ static inline int golden_by_name(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Names of the subdirectories of `directory` that hold `file`, sorted; ends with NULL. Owned by the caller, as are the
- * names. */
+/* The images of a set: DIR/images; beside DIR when it is one model's directory. Owned by the caller. */
+static inline char *golden_images(const char *directory) {
+    char *within = strata_path_join(directory, "images");
+    if (strata_is_directory(within)) return within;
+    char *beside = strata_path_join(directory, "../images");
+    if (strata_is_directory(beside)) {
+        free(within);
+        return beside;
+    }
+    free(beside);
+    return within;
+}
+
+/* Names of the subdirectories of `directory` that hold `file`, sorted, and "." when it does so itself; ends with NULL.
+ * Owned by the caller, as are the names. */
 static inline char **golden_directories(const char *directory, const char *file) {
     size_t count = 0, capacity = 0;
     char **names = NULL;
     DIR *handle = opendir(directory);
     struct dirent *entry;
     while (handle && (entry = readdir(handle))) {
-        if (entry->d_name[0] == '.') continue;
+        if (entry->d_name[0] == '.' && entry->d_name[1]) continue;
         char *inner = strata_path_join(directory, entry->d_name), *probe = strata_path_join(inner, file);
         if (strata_file_exists(probe) && !strata_grow(&names, &capacity, count + 2, sizeof *names, NULL)) {
             names[count++] = strata_strdup(entry->d_name);
@@ -211,6 +233,16 @@ static inline bool golden_level_missing(int count, char **arguments, const char 
     if (!optional || strcmp(isa, "auto") == 0 || strata_level_available(isa)) return false;
     printf("skipped: this CPU has no %s\n", isa);
     return true;
+}
+
+/* "KIND_tTEMPERATURE" of a case of grpo.json, with the temperature as the end of the case's name writes it. */
+static inline void golden_temperature_key(char *key, size_t size, const char *kind, const json_t *entry) {
+    const char *name = json_string_value(json_object_get(entry, "name")), *end = NULL;
+    for (const char *at = name; at && (at = strstr(at, "_t")); at += 2) end = at;
+    if (end)
+        snprintf(key, size, "%s%s", kind, end);
+    else
+        snprintf(key, size, "%s_t%.1f", kind, json_number_value(json_object_get(entry, "temperature")));
 }
 
 /* Value of `--name VALUE` or `--name=VALUE` among the arguments, or the default. */
