@@ -5,12 +5,25 @@
 #include "base/json.h"
 
 /* The one pre-tokenizer of the Qwen2, Qwen2.5 and Qwen3 families, as their files write it (Oniguruma's syntax) and as
- * PCRE2 must read it to mean the same: Oniguruma's \s is Unicode White_Space, PCRE2's adds U+180E. */
+ * PCRE2 must read it to mean the same: Oniguruma's \s is Unicode White_Space, PCRE2's adds U+180E; its letters and
+ * numbers are those of Unicode 16, an older PCRE2's (10.42: Unicode 14) lack these. */
+#define NEW_LETTERS                                                                                                    \
+    "\\x{1C89}-\\x{1C8A}\\x{A7CB}-\\x{A7CD}\\x{A7DA}-\\x{A7DC}\\x{105C0}-\\x{105F3}\\x{10D4A}-\\x{10D65}"              \
+    "\\x{10D6F}-\\x{10D85}\\x{10EC2}-\\x{10EC4}\\x{1123F}-\\x{11240}\\x{11380}-\\x{11389}\\x{1138B}\\x{1138E}"         \
+    "\\x{11390}-\\x{113B5}\\x{113B7}\\x{113D1}\\x{113D3}\\x{11BC0}-\\x{11BE0}\\x{11F02}\\x{11F04}-\\x{11F10}"          \
+    "\\x{11F12}-\\x{11F33}\\x{1342F}\\x{13441}-\\x{13446}\\x{13460}-\\x{143FA}\\x{16100}-\\x{1611D}"                   \
+    "\\x{16D40}-\\x{16D6C}\\x{18CFF}\\x{1B132}\\x{1B155}\\x{1DF25}-\\x{1DF2A}\\x{1E030}-\\x{1E06D}"                    \
+    "\\x{1E4D0}-\\x{1E4EB}\\x{1E5D0}-\\x{1E5ED}\\x{1E5F0}\\x{2B739}\\x{2EBF0}-\\x{2EE5D}\\x{31350}-\\x{323AF}"
+#define NEW_NUMBERS                                                                                                    \
+    "\\x{10D40}-\\x{10D49}\\x{116D0}-\\x{116E3}\\x{11BF0}-\\x{11BF9}\\x{11F50}-\\x{11F59}\\x{16130}-\\x{16139}"        \
+    "\\x{16D70}-\\x{16D79}\\x{1CCF0}-\\x{1CCF9}\\x{1D2C0}-\\x{1D2D3}\\x{1E4F0}-\\x{1E4F9}\\x{1E5F1}-\\x{1E5FA}"
+#define LETTERS "\\p{L}" NEW_LETTERS
+#define NUMBERS "\\p{N}" NEW_NUMBERS
 static const char qwen_pattern[] = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}"
                                    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 static const char qwen_pattern_pcre2[] =
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}"
-    "| ?[^\\p{WSpace}\\p{L}\\p{N}]+[\\r\\n]*|\\p{WSpace}*[\\r\\n]+|\\p{WSpace}+(?!\\P{WSpace})|\\p{WSpace}+";
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n" LETTERS NUMBERS "]?[" LETTERS "]+|[" NUMBERS "]"
+    "| ?[^\\p{WSpace}" LETTERS NUMBERS "]+[\\r\\n]*|\\p{WSpace}*[\\r\\n]+|\\p{WSpace}+(?!\\P{WSpace})|\\p{WSpace}+";
 
 static const char *type_of(const json_t *object) {
     const char *type = json_string_value(json_object_get(object, "type"));

@@ -50,6 +50,34 @@ bool strata_is_word_character(int32_t code) {
     }
 }
 
+/* What the tokenizers library's tables, those of Unicode 9, do not move or compose, and later ones do: first and last
+ * code point of each range. Found by comparing it with utf8proc over all code points; the blocks of Unicode 16 at
+ * U+105C0, U+11380, U+16100 and U+16D40 (whose letters compose in it) are for a later utf8proc. */
+static const int32_t standing_alone[][2] = {
+    {0x7FD, 0x7FD},     {0x897, 0x89F},     {0x8CA, 0x8D3},     {0x9FE, 0x9FE},     {0xC3C, 0xC3C},
+    {0xD3B, 0xD3C},     {0xEBA, 0xEBA},     {0x11A7, 0x11A7}, /* utf8proc 2.8 loses it after a syllable */
+    {0x1715, 0x1715},   {0x1ABF, 0x1ADD},   {0x1AE0, 0x1AEB},   {0x1DF6, 0x1DFA},   {0xA82C, 0xA82C},
+    {0x105C0, 0x105FF}, {0x10D24, 0x10D27}, {0x10D69, 0x10D6D}, {0x10EAB, 0x10EAC}, {0x10EFA, 0x10EFF},
+    {0x10F46, 0x10F50}, {0x10F82, 0x10F85}, {0x11070, 0x11070}, {0x1133B, 0x1133B}, {0x11380, 0x113FF},
+    {0x1145E, 0x1145E}, {0x11839, 0x1183A}, {0x11930, 0x11930}, {0x11935, 0x11935}, {0x11938, 0x11938},
+    {0x1193D, 0x1193E}, {0x11943, 0x11943}, {0x119E0, 0x119E0}, {0x11A34, 0x11A34}, {0x11A47, 0x11A47},
+    {0x11A99, 0x11A99}, {0x11D42, 0x11D42}, {0x11D44, 0x11D45}, {0x11D97, 0x11D97}, {0x11F41, 0x11F42},
+    {0x16100, 0x1613F}, {0x16D40, 0x16D7F}, {0x16FF0, 0x16FF1}, {0x1E08F, 0x1E08F}, {0x1E130, 0x1E136},
+    {0x1E2AE, 0x1E2AE}, {0x1E2EC, 0x1E2EF}, {0x1E4EC, 0x1E4EF}, {0x1E5EE, 0x1E5EF}};
+
+static bool stands_alone(int32_t code) {
+    size_t low = 0, high = sizeof standing_alone / sizeof *standing_alone;
+    if (code < standing_alone[0][0]) return false;
+    while (low < high) {
+        const size_t middle = (low + high) / 2;
+        if (code > standing_alone[middle][1])
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < sizeof standing_alone / sizeof *standing_alone && code >= standing_alone[low][0];
+}
+
 /* Below U+0300 everything is NFC already and composes with nothing: its lead bytes are below 0xCC. */
 static bool plainly_nfc(const char *text, size_t length) {
     for (size_t i = 0; i < length; i++) {
@@ -110,7 +138,8 @@ static int decompose(int32_t **codes, size_t *count, const char *text, size_t le
     return STRATA_OK;
 }
 
-int strata_nfc_append(struct strata_buffer *out, const char *text, size_t length, struct strata_error *err) {
+/* Text without a character that stands alone. */
+static int append_run(struct strata_buffer *out, const char *text, size_t length, struct strata_error *err) {
     if (plainly_nfc(text, length)) {
         strata_buffer_append(out, text, length);
         return strata_buffer_check(out, err);
@@ -128,4 +157,21 @@ int strata_nfc_append(struct strata_buffer *out, const char *text, size_t length
     }
     free(codes);
     return status;
+}
+
+/* A character that neither moves, joins nor parts ends what is before it: marks do not pass it. */
+int strata_nfc_append(struct strata_buffer *out, const char *text, size_t length, struct strata_error *err) {
+    size_t begin = 0;
+    for (size_t i = 0; i < length;) {
+        int32_t code;
+        const size_t size = strata_utf8_next(&code, text + i, length - i);
+        if (stands_alone(code)) {
+            const int status = append_run(out, text + begin, i - begin, err);
+            if (status) return status;
+            strata_buffer_append(out, text + i, size);
+            begin = i + size;
+        }
+        i += size;
+    }
+    return append_run(out, text + begin, length - begin, err);
 }

@@ -249,6 +249,21 @@ static void test_pieces(void **state) {
     strata_tokenizer_close(tokenizer);
 }
 
+/* Letters and numbers as Unicode 16 has them, marks as Unicode 9: so do the tables of the tokenizers library (checked
+ * with 0.23.3 over all code points), whatever PCRE2's and utf8proc's are. */
+static void test_unicode_versions(void **state) {
+    (void)state;
+    struct strata_tokenizer *tokenizer = make(&(struct tiny_tokenizer){.tokens = ",\".a\":256", .merges = "\". a\""});
+    CHECK(tokenizer, "\xF0\x9D\x8B\x86.a", 0xF0, 0x9D, 0x8B, 0x86, 256);          /* U+1D2C6 is a number: ".a" a word */
+    CHECK(tokenizer, "\xF0\x9D\x8B\x9A.a", 0xF0, 0x9D, 0x8B, 0x9A, '.', 'a');     /* U+1D2DA is nothing: with "." */
+    CHECK(tokenizer, "\xF0\x91\x8E\x93.a", 0xF0, 0x91, 0x8E, 0x93, 256);          /* U+11393 is a letter */
+    CHECK(tokenizer, "a\xCC\xA7\xE0\xB4\xBC", 'a', 0xCC, 0xA7, 0xE0, 0xB4, 0xBC); /* U+0D3C stays behind U+0327 */
+    CHECK(tokenizer, "a\xE0\xB4\xBC\xCC\x81", 'a', 0xE0, 0xB4, 0xBC, 0xCC, 0x81); /* and keeps U+0301 from the a */
+    CHECK(tokenizer, "\xEA\xB0\x80\xE1\x86\xA7", 0xEA, 0xB0, 0x80, 0xE1, 0x86, 0xA7); /* U+11A7 is not lost */
+    CHECK(tokenizer, "\xEA\xB0\x80\xE1\x86\xA8", 0xEA, 0xB0, 0x81);                   /* U+11A8 joins the syllable */
+    strata_tokenizer_close(tokenizer);
+}
+
 static void test_long_words(void **state) {
     (void)state;
     struct strata_tokenizer *tokenizer =
@@ -426,12 +441,12 @@ static void test_truncated(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),        cmocka_unit_test(test_merges),
-        cmocka_unit_test(test_ignore_merges), cmocka_unit_test(test_heap_against_plain),
-        cmocka_unit_test(test_added_tokens),  cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_long_words),    cmocka_unit_test(test_spans_and_append),
-        cmocka_unit_test(test_decode),        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_golden),           cmocka_unit_test(test_merges),
+        cmocka_unit_test(test_ignore_merges),    cmocka_unit_test(test_heap_against_plain),
+        cmocka_unit_test(test_added_tokens),     cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_unicode_versions), cmocka_unit_test(test_long_words),
+        cmocka_unit_test(test_spans_and_append), cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_refusals),         cmocka_unit_test(test_truncated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
