@@ -210,6 +210,24 @@ const struct strata_command strata_commands[] = {
         strata_cli_compare,
     },
     {
+        "synth",
+        "--out DIR [options]",
+        "draw a synthetic world of tasks with known answers",
+        "Eight abilities (cv_detection, cv_grounding, counting, ocr, math, chart, puzzle, science) at five levels of "
+        "difficulty, in columns `ability`, `level` and `task`. DIR gets train, held-out and test files in the layout of "
+        "--format, and images/. Abilities and levels take turns, so that each has as many samples as the others.\n"
+        "\n"
+        "A sample depends on the seed, the split and its number, on nothing else. No image is in two splits, whatever "
+        "the seeds and counts: an image's own pixels decide which split may have it. docs/synth.md shows the tasks.",
+        "strata synth --out world\n"
+        "strata synth --out world --counts 20000,500,1000 --assistant think --mask-share 0.25\n"
+        "strata synth --out letters --ability ocr --levels 3,5 --size 448 --format llamafactory",
+        "out",
+        0,
+        0,
+        strata_cli_synth,
+    },
+    {
         "init",
         "--config NAME|FILE --out DIR [options]",
         "make a model directory with fresh weights",
