@@ -65,11 +65,14 @@ void strata_print_data(const char *path) {
 }
 
 enum strata_format strata_setup_format(const struct strata_arguments *arguments, const char *out) {
-    static const enum strata_format formats[] = {STRATA_FORMAT_JSONL, STRATA_FORMAT_SWIFT, STRATA_FORMAT_LLAMAFACTORY,
-                                                 STRATA_FORMAT_TRL,   STRATA_FORMAT_VERL,  STRATA_FORMAT_CSV};
+    static const enum strata_format formats[] = {STRATA_FORMAT_JSONL,  STRATA_FORMAT_SWIFT, STRATA_FORMAT_LLAMAFACTORY,
+                                                 STRATA_FORMAT_TRL,    STRATA_FORMAT_VERL,  STRATA_FORMAT_CSV,
+                                                 STRATA_FORMAT_PARQUET};
     const char *dot = strrchr(out, '.');
-    if (!strata_given(arguments, ID(FORMAT)) && dot && (strcmp(dot, ".csv") == 0 || strcmp(dot, ".tsv") == 0))
-        return STRATA_FORMAT_CSV;
+    if (!strata_given(arguments, ID(FORMAT)) && dot) {
+        if (strcmp(dot, ".csv") == 0 || strcmp(dot, ".tsv") == 0) return STRATA_FORMAT_CSV;
+        if (strcmp(dot, ".parquet") == 0) return STRATA_FORMAT_PARQUET;
+    }
     return formats[strata_choice(arguments, ID(FORMAT))];
 }
 

@@ -10,8 +10,9 @@ const struct strata_command strata_commands[] = {
         "measure how hard each sample is for a model",
         "DATA is a JSONL file, one sample a line: `messages` (turns with `<image>` where the image stands), `images` "
         "(paths), `solution` (the right answer), and optionally `id`, `ability` and any other columns. Files of "
-        "ms-swift, TRL and LLaMA-Factory (its directory, or DIR:NAME), JSON arrays, CSV and TSV are read too, also "
-        "gzip-compressed, and several at once by a quoted pattern ('part-*.jsonl'): docs/formats.md.\n"
+        "ms-swift, TRL, verl and LLaMA-Factory (its directory, or DIR:NAME), Parquet, JSON arrays, CSV and TSV are "
+        "read too, also compressed by gzip or zstd, and several at once by a quoted pattern ('part-*.jsonl'): "
+        "docs/formats.md.\n"
         "\n"
         "PISM hides a growing share of the image until the model fails; CMAB measures how its attention divides "
         "between image and text while it answers. Each sample gets a stratum by both: easy, medium, hard or "
@@ -53,6 +54,8 @@ const struct strata_command strata_commands[] = {
         "columns that the layout does not know survive. Images inside records become files where the trainer wants "
         "files. docs/formats.md has an example of each layout.",
         "strata convert data.jsonl lf --format llamafactory\n"
+        "strata convert train_math.parquet train.jsonl --format swift\n"
+        "strata convert train.jsonl train.parquet --format verl\n"
         "strata convert lf:train train.jsonl --format swift\n"
         "strata convert 'part-*.jsonl.gz' all.csv",
         NULL,

@@ -1,8 +1,10 @@
 #include "data/export.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "base/memory.h"
@@ -49,6 +51,27 @@ static int open_llamafactory(struct strata_export *export, struct strata_error *
     return code;
 }
 
+static bool is_spooled(enum strata_format format) {
+    return format == STRATA_FORMAT_CSV || format == STRATA_FORMAT_PARQUET || format == STRATA_FORMAT_VERL;
+}
+
+/* Beside the output, where there is room for what is as large. */
+static int open_spool(struct strata_export *export, struct strata_error *err) {
+    char *path = strata_path_join(export->folder, ".strata-XXXXXX");
+    int handle = path ? mkstemp(path) : -1;
+    if (handle >= 0) {
+        unlink(path);
+        export->spool = fdopen(handle, "w+");
+        if (!export->spool) close(handle);
+    }
+    if (!export->spool) {
+        strata_fail(err, STRATA_ERR_IO, "cannot create a temporary file: %s", strerror(errno));
+        strata_fail_at(err, STRATA_ERR_IO, "%s", export->folder);
+    }
+    free(path);
+    return export->spool ? 0 : STRATA_ERR_IO;
+}
+
 static int open_file(struct strata_export *export, struct strata_error *err) {
     struct strata_buffer images = {0};
     char *folder = strata_path_directory(export->path);
@@ -58,22 +81,14 @@ static int open_file(struct strata_export *export, struct strata_error *err) {
     export->image_folder = images.data;
     export->image_prefix = images.data ? strata_strdup(last_name(images.data)) : NULL;
     if (!export->folder || images.failed || !export->image_prefix) return no_memory(err);
-    if (export->format == STRATA_FORMAT_CSV) {
-        export->spool = tmpfile();
-        if (!export->spool) return strata_fail(err, STRATA_ERR_IO, "cannot create a temporary file");
-    }
-    return strata_atomic_open(&export->file, export->path, err);
+    int code = strata_atomic_open(&export->file, export->path, err);
+    return !code && is_spooled(export->format) ? open_spool(export, err) : code;
 }
 
 int strata_export_open(struct strata_export **out, const char *path, enum strata_format format,
                        enum strata_export_paths paths, struct strata_error *err) {
     struct strata_export *export;
     *out = NULL;
-    if (format == STRATA_FORMAT_VERL) {
-        strata_fail(err, STRATA_ERR_UNSUPPORTED, "verl's Parquet files cannot be written yet");
-        return strata_fail_hint(err, STRATA_ERR_UNSUPPORTED,
-                                "write --format jsonl and let datasets' to_parquet() make the Parquet file");
-    }
     int code = strata_alloc(&export, 1, sizeof *export, err);
     if (code) return code;
     export->format = format;
@@ -96,6 +111,7 @@ void strata_export_abort(struct strata_export *export) {
     if (export->spool) fclose(export->spool);
     for (size_t i = 0; i < export->column_count; i++) free(export->columns[i].name);
     free(export->columns);
+    strata_shape_free(&export->shape);
     strata_buffer_free(&export->line);
     free(export->path);
     free(export->folder);
@@ -172,8 +188,27 @@ static int own_record(json_t **out, const struct strata_sample *sample, const ch
     return code;
 }
 
+/* sample: NULL for a record that is none. */
+static int write_record(struct strata_export *export, json_t *record, const struct strata_sample *sample,
+                        struct strata_error *err) {
+    int code = 0;
+    if (export->format == STRATA_FORMAT_CSV)
+        code = strata_export_csv_add(export, record, err);
+    else if (is_spooled(export->format))
+        code = strata_export_parquet_add(export, record, sample, err);
+    if (code) return code;
+    strata_buffer_clear(&export->line);
+    strata_json_write(&export->line, record);
+    strata_buffer_byte(&export->line, '\n');
+    if (export->line.failed) return no_memory(err);
+    /* A failed write shows in the stream's error state, which the commit reports with its cause. */
+    fwrite(export->line.data, 1, export->line.length, export->spool ? export->spool : export->file.stream);
+    return 0;
+}
+
 int strata_export_write(struct strata_export *export, const struct strata_sample *sample, struct strata_error *err) {
-    bool as_read = export->format == STRATA_FORMAT_JSONL || export->format == STRATA_FORMAT_CSV;
+    enum strata_format format = export->format;
+    bool as_read = format == STRATA_FORMAT_JSONL || format == STRATA_FORMAT_CSV || format == STRATA_FORMAT_PARQUET;
     json_t *record = NULL;
     char *folder;
     int code = choose_folder(&folder, export, sample, err);
@@ -182,16 +217,33 @@ int strata_export_write(struct strata_export *export, const struct strata_sample
     code =
         as_read ? own_record(&record, sample, folder, err) : strata_export_record(&record, export, sample, folder, err);
     free(folder);
-    if (!code && export->format == STRATA_FORMAT_CSV) code = strata_export_csv_add(export, record, err);
-    strata_buffer_clear(&export->line);
-    if (!code) strata_json_write(&export->line, record);
-    strata_buffer_byte(&export->line, '\n');
+    if (!code) code = write_record(export, record, sample, err);
     json_decref(record);
-    if (code) return code;
-    if (export->line.failed) return no_memory(err);
-    /* A failed write shows in the stream's error state, which the commit reports with its cause. */
-    fwrite(export->line.data, 1, export->line.length, export->spool ? export->spool : export->file.stream);
+    return code;
+}
+
+int strata_export_write_record(struct strata_export *export, const json_t *record, struct strata_error *err) {
+    return write_record(export, (json_t *)(uintptr_t)record, NULL, err);
+}
+
+/* ---- what waits ---- */
+
+static int spool_error(struct strata_error *err) {
+    return strata_fail(err, STRATA_ERR_IO, "cannot use the temporary file: %s", strerror(errno));
+}
+
+int strata_export_rewind(struct strata_export *export, struct strata_error *err) {
+    if (fflush(export->spool) || ferror(export->spool)) return spool_error(err);
+    rewind(export->spool);
     return 0;
+}
+
+int strata_export_spooled(json_t **record, struct strata_export *export, char **line, size_t *capacity,
+                          struct strata_error *err) {
+    ssize_t got = getline(line, capacity, export->spool);
+    *record = NULL;
+    if (got > 0) return strata_json_parse(record, *line, (size_t)got, "the temporary file", 1, err);
+    return ferror(export->spool) ? spool_error(err) : 0;
 }
 
 bool strata_export_is_absolute(const struct strata_export *export) {
@@ -199,7 +251,9 @@ bool strata_export_is_absolute(const struct strata_export *export) {
 }
 
 int strata_export_commit(struct strata_export *export, struct strata_error *err) {
-    int code = export->format == STRATA_FORMAT_CSV ? strata_export_csv_finish(export, err) : 0;
+    int code = export->format == STRATA_FORMAT_CSV ? strata_export_csv_finish(export, err)
+               : is_spooled(export->format)        ? strata_export_parquet_finish(export, err)
+                                                   : 0;
     if (!code) code = strata_atomic_commit(&export->file, err);
     if (!code && export->format == STRATA_FORMAT_LLAMAFACTORY)
         code = strata_export_llamafactory_info(export->path, last_name(export->folder), err);

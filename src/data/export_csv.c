@@ -1,7 +1,6 @@
 /* CSV and TSV that read back as the same records. A cell is a text; where any value of a column is more than a text
  * that a bare cell can give back (a number, null, a list, "", …), the column is called "NAME:json" and its cells are
  * JSON. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,25 +81,19 @@ static int write_row(const struct strata_export *export, struct strata_buffer *r
     return 0;
 }
 
-static int spool_error(struct strata_error *err) {
-    return strata_fail(err, STRATA_ERR_IO, "cannot use the temporary file: %s", strerror(errno));
-}
-
 int strata_export_csv_finish(struct strata_export *export, struct strata_error *err) {
     size_t length = strlen(export->path), capacity = 0;
     char separator = length > 4 && strcmp(export->path + length - 4, ".tsv") == 0 ? '\t' : ',', *line = NULL;
     struct strata_buffer row = {0}, cell = {0};
-    if (fflush(export->spool) || ferror(export->spool)) return spool_error(err);
-    rewind(export->spool);
-    int code = export->column_count ? write_row(export, &row, &cell, NULL, separator, err) : 0;
-    for (ssize_t got; !code && (got = getline(&line, &capacity, export->spool)) > 0;) {
+    int code = strata_export_rewind(export, err);
+    if (!code && export->column_count) code = write_row(export, &row, &cell, NULL, separator, err);
+    while (!code) {
         json_t *record;
-        code = strata_json_parse(&record, line, (size_t)got, "the temporary file", 1, err);
-        if (code) break;
+        code = strata_export_spooled(&record, export, &line, &capacity, err);
+        if (code || !record) break;
         code = write_row(export, &row, &cell, record, separator, err);
         json_decref(record);
     }
-    if (!code && ferror(export->spool)) code = spool_error(err);
     free(line);
     strata_buffer_free(&row);
     strata_buffer_free(&cell);

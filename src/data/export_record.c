@@ -39,9 +39,14 @@ static json_t *turn(enum strata_format format, enum strata_role role, const char
     return json_pack("{s:s, s:s}", "role", openai[role], "content", text);
 }
 
+/* Are the turns called prompt, with the answer beside them? */
+static bool is_prompt(enum strata_format format) {
+    return format == STRATA_FORMAT_TRL || format == STRATA_FORMAT_VERL;
+}
+
 static enum strata_turns written_turns(enum strata_format format) {
     return format == STRATA_FORMAT_LLAMAFACTORY ? STRATA_TURNS_CONVERSATIONS
-           : format == STRATA_FORMAT_TRL        ? STRATA_TURNS_PROMPT
+           : is_prompt(format)                  ? STRATA_TURNS_PROMPT
                                                 : STRATA_TURNS_MESSAGES;
 }
 
@@ -54,10 +59,10 @@ static int add_turns(json_t *record, enum strata_format format, const struct str
     int failed = 0;
     for (size_t i = 0; i < sample->message_count; i++)
         failed |= json_array_append_new(turns, turn(format, sample->messages[i].role, sample->messages[i].text));
-    if (answer && format != STRATA_FORMAT_TRL)
+    if (answer && !is_prompt(format))
         failed |= json_array_append_new(turns, turn(format, STRATA_ROLE_ASSISTANT, answer));
     failed |= json_object_set_new(record, strata_turns_key(written_turns(format)), turns);
-    if (answer && format == STRATA_FORMAT_TRL)
+    if (answer && is_prompt(format))
         failed |=
             json_object_set_new(record, "completion", json_pack("[o]", turn(format, STRATA_ROLE_ASSISTANT, answer)));
     return failed;
@@ -113,17 +118,37 @@ static int image_name(char **name, const struct strata_export *export, const str
     return strata_buffer_check(&url, err);
 }
 
+static int not_text(const struct strata_sample *sample, struct strata_error *err) {
+    strata_fail(err, STRATA_ERR_INPUT, "an image's name is not UTF-8");
+    return strata_fail_at(err, STRATA_ERR_INPUT, "%s", sample->where);
+}
+
+/* verl: {"bytes": base64, "path": name}. Those of files are read as they are written (export_parquet.c). */
+static int add_verl_image(json_t *images, const struct strata_image_source *image, const struct strata_sample *sample,
+                          struct strata_error *err) {
+    struct strata_buffer base64 = {0};
+    if (image->bytes) strata_base64_encode(&base64, image->bytes, image->length);
+    json_t *bytes = image->bytes ? json_stringn(strata_buffer_string(&base64), base64.length) : json_null();
+    json_t *name = image->name && *image->name ? json_string(image->name) : json_null();
+    strata_buffer_free(&base64);
+    if (!name) json_decref(bytes);
+    if (!name) return not_text(sample, err);
+    json_t *pair = bytes ? json_pack("{s:o, s:o}", "bytes", bytes, "path", name) : NULL;
+    return pair && !json_array_append_new(images, pair) ? 0 : no_memory(err);
+}
+
 static int add_images(json_t *record, const struct strata_export *export, const struct strata_sample *sample,
                       const char *folder, struct strata_error *err) {
     json_t *images = json_array();
     int code = json_object_set_new(record, "images", images) ? no_memory(err) : 0;
     for (size_t i = 0; i < sample->image_count && !code; i++) {
         char *name;
-        code = image_name(&name, export, &sample->images[i], folder, err);
-        if (!code && json_array_append_new(images, json_string(name))) {
-            strata_fail(err, STRATA_ERR_INPUT, "an image's name is not UTF-8");
-            code = strata_fail_at(err, STRATA_ERR_INPUT, "%s", sample->where);
+        if (export->format == STRATA_FORMAT_VERL) {
+            code = add_verl_image(images, &sample->images[i], sample, err);
+            continue;
         }
+        code = image_name(&name, export, &sample->images[i], folder, err);
+        if (!code && json_array_append_new(images, json_string(name))) code = not_text(sample, err);
         free(name);
     }
     return code;
@@ -152,7 +177,7 @@ static bool is_ambiguous(const char *key, enum strata_format format) {
     enum strata_turns written = written_turns(format);
     for (int t = 0; t <= (int)written; t++)
         if (strcmp(key, strata_turns_key((enum strata_turns)t)) == 0) return true;
-    return strcmp(key, "images") == 0 || (format == STRATA_FORMAT_TRL && strcmp(key, "completion") == 0);
+    return strcmp(key, "images") == 0 || (is_prompt(format) && strcmp(key, "completion") == 0);
 }
 
 /* Has the record a solution of its own, or is it the assistant's turn? */
@@ -162,16 +187,41 @@ static bool has_solution(const json_t *record) {
            strata_record_value(strata_record_value(record, "reward_model"), "ground_truth");
 }
 
+/* Is this column written already, in a shape that verl needs? */
+static bool is_verl(const json_t *record, const char *key) {
+    const json_t *value = strata_record_value(record, key);
+    if (strcmp(key, "data_source") == 0) return json_is_string(value);
+    if (strcmp(key, "extra_info") == 0) return json_is_object(value);
+    return json_is_object(value) && strata_record_value(value, "ground_truth");
+}
+
+/* What verl expects beside prompt and images, where the record has not got it. */
+static int add_verl(json_t *out, const struct strata_sample *sample) {
+    static const char *const keys[] = {"data_source", "reward_model", "extra_info"};
+    int failed = 0;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        json_t *value = is_verl(sample->record, keys[i]) ? json_incref(json_object_get(sample->record, keys[i]))
+                        : i == 0                         ? json_string("strata")
+                        : i == 1 ? json_pack("{s:s, s:s}", "style", "rule", "ground_truth", sample->solution)
+                                 : json_pack("{s:I}", "index", (json_int_t)sample->index);
+        failed |= json_object_set_new(out, keys[i], value);
+    }
+    return failed;
+}
+
 static int add_columns(json_t *out, enum strata_format format, const struct strata_sample *sample) {
     json_t *value, *solution = strata_record_value(sample->record, "solution");
+    static const char *const verl[] = {"data_source", "reward_model", "extra_info"};
     const char *key;
     int failed = 0;
+    if (format == STRATA_FORMAT_VERL) failed |= add_verl(out, sample);
     if (solution)
         failed |= json_object_set(out, "solution", solution);
-    else if (has_solution(sample->record))
+    else if (format != STRATA_FORMAT_VERL && has_solution(sample->record))
         failed |= json_object_set_new(out, "solution", json_string(sample->solution));
     json_object_foreach(sample->record, key, value) {
-        bool ambiguous = is_ambiguous(key, format);
+        /* What add_verl wrote of its own stands where the record's column would. */
+        bool ambiguous = is_ambiguous(key, format) || (format == STRATA_FORMAT_VERL && is_one_of(key, verl, 3));
         if (is_consumed(key, sample->record) || json_object_get(out, key) == value) continue;
         if ((ambiguous || strcmp(key, "solution") == 0) && json_is_null(value)) continue;
         struct strata_buffer name = {0};

@@ -154,7 +154,7 @@ static int parse_node(struct strata_parquet_node *node, struct strata_thrift *th
     if (children > 0) type = STRATA_PARQUET_GROUP;
     if (type < 0 || type > STRATA_PARQUET_GROUP || repetition < 0 || repetition > 2 || children < 0 ||
         children > MAX_NODES || length < 0 || length > INT32_MAX || (type == STRATA_PARQUET_FIXED && !length) ||
-        (type == STRATA_PARQUET_GROUP && !children))
+        (type == STRATA_PARQUET_GROUP && !children && !root))
         return strata_parquet_damaged("a column's type is none", err);
     node->type = (enum strata_parquet_type)type;
     node->repetition = root ? STRATA_PARQUET_REQUIRED : (enum strata_parquet_repetition)repetition;
@@ -175,7 +175,7 @@ static int index_node(struct strata_parquet_schema *schema, size_t *place, unsig
     node->maximum_definition = definition + (node->repetition != STRATA_PARQUET_REQUIRED);
     node->maximum_repetition = repetition + (node->repetition == STRATA_PARQUET_REPEATED);
     node->leaf = schema->columns;
-    if (!node->children) schema->columns++;
+    if (node->type != STRATA_PARQUET_GROUP) schema->columns++;
     for (size_t child = 0; child < node->children; child++) {
         size_t first = *place;
         int code = index_node(schema, place, depth + 1, node->maximum_definition, node->maximum_repetition, err);
@@ -195,7 +195,7 @@ int strata_parquet_schema_index(struct strata_parquet_schema *schema, struct str
     int code = index_node(schema, &place, 0, 0, 0, err);
     if (!code && place != schema->count) code = strata_parquet_damaged("the schema's parts do not fit together", err);
     if (!code && schema->nodes[0].type != STRATA_PARQUET_GROUP)
-        code = strata_parquet_damaged("the schema has no columns", err);
+        code = strata_parquet_damaged("the schema is no record", err);
     return code;
 }
 

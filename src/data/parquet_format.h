@@ -70,7 +70,7 @@ struct strata_parquet_node {
     bool utc;
     size_t length;       /* of FIXED values */
     unsigned scale;      /* of DECIMAL */
-    size_t children;     /* of a group, at least 1 */
+    size_t children;     /* of a group, at least 1 but for an empty file's record */
     size_t span;         /* nodes of its subtree, itself included */
     size_t leaf, leaves; /* its leaves are columns [leaf, leaf + leaves) */
     unsigned maximum_definition, maximum_repetition;

@@ -74,7 +74,7 @@ static int open_file(struct strata_parquet_reader *reader, const char *path, str
     if (!code) code = strata_alloc(&reader->chunks, columns, sizeof *reader->chunks, err);
     for (size_t n = 0; !code && n < reader->footer.schema.count; n++) {
         const struct strata_parquet_node *node = &reader->footer.schema.nodes[n];
-        if (node->children) continue;
+        if (node->type == STRATA_PARQUET_GROUP) continue;
         reader->columns[node->leaf].node = node;
         reader->columns[node->leaf].handle = reader->handle;
     }

@@ -36,8 +36,34 @@ for table in csv tsv; do
 done
 head -1 "$out/all.csv" | grep -q '^id:json,messages:json,images:json,solution:json,nested:json,plain,none:json,listy:json' ||
     fail "the header of all.csv: $(head -1 "$out/all.csv")"
-convert "$out/swift.jsonl" "$out/trl.jsonl" --format trl
+# Parquet: as read, and verl's, which adds three columns; image files that are missing stay paths with --paths keep.
+convert "$out/swift.jsonl" "$out/all.parquet"
+convert "$out/all.parquet" "$out/from-parquet.jsonl" --format swift
+same parquet "$out/swift.jsonl" "$out/from-parquet.jsonl"
+convert "$out/odd.jsonl" "$out/named" --format parquet
+convert "$out/named" "$out/named.jsonl"
+same "as read in parquet" "$out/again.jsonl" "$out/named.jsonl"
+convert "$out/swift.jsonl" "$out/verl.parquet" --format verl --paths keep
+convert "$out/verl.parquet" "$out/from-verl.jsonl" --format swift --paths keep
+sed 's/"data_source": "strata", "reward_model": {"style": "rule", "ground_truth": "[^"]*"}, "extra_info": {"index": [0-9]}, //
+    s/"data_source": "strata", "reward_model": {"style": "rule", "ground_truth": "[^"]*"}, "extra_info": {"index": [0-9]}//
+    s/"original_/"/g' "$out/from-verl.jsonl" >"$out/a"
+same verl "$out/swift.jsonl" "$out/a"
+expect 0 "Parquet, prompt and reward_model (verl)" -- convert "$out/verl.parquet" "$out/verl-2.parquet" --format verl --paths keep
+convert "$out/verl.parquet" "$out/a"
+convert "$out/verl-2.parquet" "$out/b"
+same "verl twice" "$out/a" "$out/b"
+# With image files they become bytes; one that is not there is an error, and nothing is left behind.
+expect 1 "odd.jsonl:1" "cannot read the image" "--paths keep" -- convert "$out/odd.jsonl" "$out/missing.parquet" --format verl
+[ ! -e "$out/missing.parquet" ] || fail "missing.parquet was written"
 echo "$pixel" | base64 -d >"$out/pixel.png"
+echo '{"id": "p", "question": "<image>q", "answer": "y", "image": "pixel.png", "extra_info": {"a": [1]}}' >"$out/file.jsonl"
+convert "$out/file.jsonl" "$out/bytes.parquet" --format verl
+convert "$out/bytes.parquet" "$out/bytes.jsonl"
+grep -qF "\"images\": [{\"bytes\": \"$pixel\", \"path\": \"pixel.png\"}]" "$out/bytes.jsonl" || fail "no bytes: $(cat "$out/bytes.jsonl")"
+grep -qF '"extra_info": {"a": [1]}, "answer": "y"' "$out/bytes.jsonl" || fail "columns are lost: $(cat "$out/bytes.jsonl")"
+
+convert "$out/swift.jsonl" "$out/trl.jsonl" --format trl
 cmp -s "$out/pixel.png" "$out"/trl.jsonl.images/*.png || fail "the inline image did not become a file"
 convert "$out/swift.jsonl" "$out/lf" --format llamafactory --paths keep
 for other in trl.jsonl lf; do
@@ -66,22 +92,20 @@ grep -qF "\"$(realpath "$out")/fehlt/ä b.png\"" "$out/there/x.jsonl" || fail "t
 grep -qF '"/abs/c.jpg"' "$out/there/x.jsonl" || fail "an absolute path changed"
 grep -qF "data:image/png;base64,$pixel" "$out/there/x.jsonl" || fail "an inline image changed"
 
-# Several files, gzip, JSON arrays; the layout is said.
+# Several files, gzip, zstd, JSON arrays, Parquet; the layout is said.
 gzip -c "$out/plain.jsonl" >"$out/part-1.jsonl.gz"
 echo '[{"id": "m", "question": "q", "answer": "y"}]' >"$out/part-2.json"
 expect 0 "2 files, the first: JSONL, gzip, question and answer" -- convert "$out/part-*" "$out/parts.jsonl"
 [ "$(wc -l <"$out/parts.jsonl")" -eq 2 ] || fail "two files do not give two records"
 
 # What cannot be done, and nothing half-written.
-expect 1 "verl's Parquet" "to_parquet" -- convert "$out/odd.jsonl" "$out/verl.parquet" --format verl
-[ ! -e "$out/verl.parquet" ] || fail "verl.parquet was begun"
 { cat "$out/plain.jsonl" && echo '{"id": "bad"}'; } >"$out/bad.jsonl"
 expect 1 "bad.jsonl:2" "\"messages\" is missing" -- convert "$out/bad.jsonl" "$out/half.jsonl"
 [ ! -e "$out/half.jsonl" ] || fail "half.jsonl was written"
 expect 0 "skipped" "bad.jsonl:2" -- convert "$out/bad.jsonl" "$out/half.jsonl" --skip-bad
 grep -q "1 bad record left out" "$out/stdout" || fail "the bad record is not counted"
-expect 2 "which is not one of: jsonl swift" -- convert "$out/odd.jsonl" "$out/x" --format parquet
-for left in "$out"/*.tmp-*; do
+expect 2 "which is not one of: jsonl swift" -- convert "$out/odd.jsonl" "$out/x" --format arrow
+for left in "$out"/*.tmp-* "$out"/.strata-*; do
     [ ! -e "$left" ] || fail "a temporary file stays: $left"
 done
 finish
