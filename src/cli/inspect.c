@@ -325,8 +325,10 @@ static bool ends_in(const char *text, const char *ending) {
 int strata_cli_inspect(const struct strata_arguments *arguments, struct strata_error *err) {
     const char *path = arguments->operands[0];
     bool text = strata_given(arguments, ID(ENCODE)) || strata_given(arguments, ID(DECODE));
+    if (strata_is_directory(path) && has_file(path, "run.sqlite")) return strata_inspect_run(arguments, path, err);
+    if (strata_given(arguments, ID(OUT)))
+        return strata_fail(err, STRATA_ERR_USAGE, "--out writes the difficulty of a run: give a run directory");
     if (strata_is_directory(path)) {
-        if (has_file(path, "run.sqlite")) return strata_inspect_run(arguments, path, err);
         if (text) {
             char *tokenizer = NULL;
             int status = open_part(&tokenizer, path, "tokenizer.json", err);

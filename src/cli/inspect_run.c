@@ -3,7 +3,10 @@
 
 #include "base/json.h"
 #include "cli/inspect.h"
+#include "cli/setup.h"
 #include "cli/terminal.h"
+#include "difficulty/evaluate.h"
+#include "difficulty/table.h"
 #include "store/store.h"
 
 #define ID(name) STRATA_OPTION_ID_##name
@@ -95,10 +98,32 @@ static void print_run(const json_t *values, const struct counts *counts, size_t 
            strata_bytes_text(size, (double)bytes));
 }
 
+static int write_table(struct strata_store *store, const struct strata_arguments *arguments, const char *run,
+                       struct strata_error *err) {
+    const char *out = strata_text(arguments, ID(OUT));
+    struct strata_cut cut;
+    unsigned metrics = 0;
+    size_t rows = 0;
+    int status = strata_run_cut(&cut, &metrics, store, run, err);
+    if (!status)
+        status = strata_difficulty_table(&rows, out, strata_setup_format(arguments, out), store, &cut, metrics, err);
+    if (status) return status;
+    if (strata_flag(arguments, ID(JSON)))
+        return strata_print_json(json_pack("{s:I, s:s}", "rows", (json_int_t)rows, "out", out), err);
+    printf("%zu samples -> %s\n", rows, out);
+    return 0;
+}
+
 int strata_inspect_run(const struct strata_arguments *arguments, const char *run, struct strata_error *err) {
     struct counts counts = {0};
     json_t *values = json_object();
     int status = strata_store_read(&counts.store, run, err);
+    if (!status && strata_given(arguments, ID(OUT))) {
+        status = write_table(counts.store, arguments, run, err);
+        strata_store_close(counts.store, NULL);
+        json_decref(values);
+        return status;
+    }
     if (!status) status = gather_settings(values, counts.store, err);
     if (!status) status = strata_store_samples(counts.store, SIZE_MAX, on_sample, &counts, err);
     size_t bytes = status ? 0 : strata_store_bytes(counts.store);

@@ -177,10 +177,12 @@ const struct strata_command strata_commands[] = {
         "look into a model directory, a tokenizer, a safetensors file or a run",
         "A model directory: configuration, parameters by part, memory, tokenizer. A tokenizer.json: its size and, "
         "with --encode or --decode, how it cuts a text. A .safetensors file: its tensors. A run directory: its "
-        "settings and counts.",
+        "settings and counts or, with --out, the difficulty of its samples as a table for pandas, datasets and "
+        "others (columns: docs/formats.md).",
         "strata inspect models/easyvqa-tiny\n"
         "strata inspect models/easyvqa-tiny --encode \"what color is the circle?\"\n"
-        "strata inspect run",
+        "strata inspect run\n"
+        "strata inspect run --out difficulty.parquet",
         NULL,
         1,
         1,

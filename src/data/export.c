@@ -193,7 +193,7 @@ static int write_record(struct strata_export *export, json_t *record, const stru
                         struct strata_error *err) {
     int code = 0;
     if (export->format == STRATA_FORMAT_CSV)
-        code = strata_export_csv_add(export, record, err);
+        code = strata_export_csv_add(export, record, sample != NULL, err);
     else if (is_spooled(export->format))
         code = strata_export_parquet_add(export, record, sample, err);
     if (code) return code;

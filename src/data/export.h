@@ -33,7 +33,8 @@ int strata_export_open(struct strata_export **out, const char *path, enum strata
 /* May rewrite image paths in sample->record. STRATA_FORMAT_VERL reads the image files at the commit, unless paths are
  * kept: then images are paths without bytes. */
 int strata_export_write(struct strata_export *export, const struct strata_sample *sample, struct strata_error *err);
-/* A record that is no sample, as it is: JSONL, CSV and PARQUET. */
+/* A record that is no sample, as it is: JSONL, CSV and PARQUET. CSV's cells are then as other tools want them, not as
+ * strata reads them back: numbers bare, null an empty cell. */
 int strata_export_write_record(struct strata_export *export, const json_t *record, struct strata_error *err);
 /* Were image paths made absolute so far? */
 bool strata_export_is_absolute(const struct strata_export *export);

@@ -32,7 +32,7 @@ static int find_column(struct strata_export_column **out, struct strata_export *
     return 0;
 }
 
-int strata_export_csv_add(struct strata_export *export, const json_t *record, struct strata_error *err) {
+int strata_export_csv_add(struct strata_export *export, const json_t *record, bool exact, struct strata_error *err) {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)record, key, value) {
@@ -40,7 +40,7 @@ int strata_export_csv_add(struct strata_export *export, const json_t *record, st
         if (!*key) return strata_fail(err, STRATA_ERR_UNSUPPORTED, "a column without a name cannot be written as CSV");
         int code = find_column(&column, export, key, err);
         if (code) return code;
-        column->json |= !is_plain(key, value);
+        column->json |= exact ? !is_plain(key, value) : json_is_array(value) || json_is_object(value);
     }
     return 0;
 }
@@ -69,9 +69,9 @@ static int write_row(const struct strata_export *export, struct strata_buffer *r
         strata_buffer_clear(cell);
         if (!record)
             strata_buffer_printf(cell, "%s%s", column->name, column->json ? ":json" : "");
-        else if (value && column->json)
+        else if (value && (column->json || json_is_number(value) || json_is_boolean(value)))
             strata_json_write(cell, value);
-        else if (value)
+        else if (json_is_string(value))
             strata_buffer_text(cell, json_string_value(value));
         if (cell->length) write_cell(row, strata_buffer_string(cell), cell->length, separator);
     }

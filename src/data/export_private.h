@@ -41,7 +41,8 @@ int strata_export_spooled(json_t **record, struct strata_export *export, char **
                           struct strata_error *err);
 int strata_export_rewind(struct strata_export *export, struct strata_error *err);
 
-int strata_export_csv_add(struct strata_export *export, const json_t *record, struct strata_error *err);
+/* exact: cells give the values back; else numbers and null are bare. */
+int strata_export_csv_add(struct strata_export *export, const json_t *record, bool exact, struct strata_error *err);
 int strata_export_csv_finish(struct strata_export *export, struct strata_error *err); /* into export->file */
 
 /* Takes what only the waiting record needs out of the columns: where an image's bytes are. */

@@ -128,7 +128,9 @@ static int open_split(struct strata_export **export, const struct strata_synth_o
     char name[64];
     const char *suffix = options->format == STRATA_FORMAT_LLAMAFACTORY ? ""
                          : options->format == STRATA_FORMAT_CSV        ? ".csv"
-                                                                       : ".jsonl";
+                         : options->format == STRATA_FORMAT_VERL || options->format == STRATA_FORMAT_PARQUET
+                             ? ".parquet"
+                             : ".jsonl";
     snprintf(name, sizeof name, "images/%s", strata_synth_split_name(split));
     int status = make_folder(options->out, name, err);
     if (status) return status;

@@ -66,6 +66,10 @@ expect 1 "seed" -- score "$out/one.jsonl" --engine scripted --out "$out/one" --s
 expect 0 -- score "$out/one.jsonl" --engine scripted --out "$out/one"
 expect 0 -- inspect "$out/one"
 grep -q "1 samples" "$out/stdout" || fail "inspect does not count the samples of a run"
+expect 0 -- inspect "$out/one" --out "$out/one.csv"
+head -1 "$out/one.csv" | grep -q '^id,index,ability,pism_stratum,' || fail "one.csv begins with $(head -1 "$out/one.csv")"
+[ "$(wc -l <"$out/one.csv")" -eq 2 ] || fail "one.csv has not one row"
+expect 2 "give a run directory" -- inspect models/easyvqa-tiny --out "$out/model.csv"
 
 # Options that contradict each other.
 expect 2 "--shard" -- score "$out/one.jsonl" --engine scripted --out "$out/x" --shard 3/2

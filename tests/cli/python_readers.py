@@ -2,8 +2,10 @@
 
 The directory is empty at first. Prints what was not tried because a package is missing."""
 import importlib
-import io
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
 
@@ -93,7 +95,47 @@ def check_pandas():
     print("pandas reads and writes it")
 
 
+def check_difficulty():
+    """The snippets of docs/formats.md, on a run of the small model."""
+    snippets = re.findall(r"```python run=(\w+)\n(.*?)```", DOCS, re.S)
+    assert [name for name, _ in snippets] == ["pandas", "datasets"]
+    shutil.copy("tests/data/cli/shape.png", f"{OUT}/shape.png")
+    with open(f"{OUT}/data.jsonl", "w", encoding="utf-8") as file:
+        for i, (ability, answer) in enumerate([("shape", "circle"), ("shape", "square"), ("color", "red"), ("color", "blue")]):
+            file.write(json.dumps({"id": f"s{i}", "question": f"<image>what {ability} is the shape?", "answer": answer,
+                                   "image": "shape.png", "ability": ability}) + "\n")
+    run = [STRATA, "score", f"{OUT}/data.jsonl", "--model", "models/easyvqa-tiny", "--out", f"{OUT}/run", "--quiet"]
+    subprocess.run([*run, "--max-new-tokens", "8", "--draws", "4"], check=True, stdout=subprocess.DEVNULL)
+    for kind in ("parquet", "csv", "jsonl"):
+        subprocess.run([STRATA, "inspect", f"{OUT}/run", "--out", f"{OUT}/difficulty.{kind}"], check=True)
+    rows = lines("difficulty.jsonl")
+    with open(f"{OUT}/run/difficulty.jsonl", encoding="utf-8") as file:
+        told = [json.loads(line) for line in file]
+    for row, line in zip(rows, told, strict=True):
+        assert row["id"] == line["id"] and row["pism_stratum"] == line["pism"]["stratum"], (row, line)
+        assert row["pism_lambda_star"] == line["pism"]["lambda_star"] and row["cmab_rho"] == line["cmab"]["rho"]
+        assert row["curve_right"] == [point["right"] for point in line["pism"]["curve"]]
+    pandas = package("pandas")
+    if pandas and package("pyarrow"):
+        frame, table = (pandas.read_parquet(f"{OUT}/difficulty.parquet"), pandas.read_csv(f"{OUT}/difficulty.csv"))
+        documented = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", DOCS, re.M))))
+        assert set(frame.columns) <= documented, set(frame.columns) - documented
+        for name in frame.columns:
+            if name.startswith("curve"):
+                assert [json.loads(cell) for cell in table[name + ":json"]] == [list(cell) for cell in frame[name]]
+            elif not frame[name].isna().all():
+                assert (table[name].fillna(-1) == frame[name].fillna(-1)).all(), name
+    for name, code in snippets:
+        if package(name) and package("pyarrow"):
+            subprocess.run([sys.executable, "-c", code], check=True, cwd=OUT, stdout=subprocess.DEVNULL)
+            print(f"the {name} snippet of docs/formats.md runs")
+
+
+STRATA = os.path.abspath(STRATA)
+with open("docs/formats.md", encoding="utf-8") as page:
+    DOCS = page.read()
 write_samples(40)
+check_difficulty()
 check_pyarrow()
 check_datasets()
 check_pandas()

@@ -9,4 +9,4 @@ if ! "$python" -c 'import pyarrow' 2>/dev/null; then
 fi
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-HF_DATASETS_OFFLINE=1 HF_HUB_DISABLE_PROGRESS_BARS=1 HF_HOME=$out "$python" tests/cli/python_readers.py "$1" "$out"
+HF_DATASETS_OFFLINE=1 HF_DATASETS_DISABLE_PROGRESS_BARS=1 HF_HOME=$out "$python" tests/cli/python_readers.py "$1" "$out"
