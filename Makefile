@@ -11,7 +11,7 @@ CTEST    ?= ctest --output-on-failure --timeout 600 -j $(JOBS)
 WERROR   ?= OFF
 FUZZ_SECONDS ?= 600
 
-.PHONY: all help setup build install demo data test asan tsan early-stopping mutate fuzz lint format docs report-shots clean \
+.PHONY: all help setup build install demo data test asan tsan early-stopping mutate fuzz lint format docs newcomer report-shots clean \
         conformance conformance-training conformance-easyvqa conformance-rewards conformance-benchmarks
 
 all: build
@@ -33,6 +33,10 @@ install: setup
 	@scripts/build.sh $(BUILD) -DSTRATA_WERROR=$(WERROR) -- strata strata_archive strata_shared strata_pages
 	@DESTDIR="$(DESTDIR)" cmake --install $(BUILD) --prefix $(PREFIX) >/dev/null
 	@echo "installed in $(DESTDIR)$(PREFIX)"
+
+## newcomer                     README's first commands in a fresh Debian 12 (chroot; root, debootstrap, network)
+newcomer:
+	@scripts/newcomer.sh; status=$$?; [ $$status -eq 77 ] || exit $$status
 
 ## data                         fetch EasyVQA (PyPI, MIT) into data/easyvqa
 data:
