@@ -11,7 +11,7 @@ CTEST    ?= ctest --output-on-failure --timeout 600 -j $(JOBS)
 WERROR   ?= OFF
 FUZZ_SECONDS ?= 600
 
-.PHONY: all help setup build install demo data test asan tsan early-stopping mutate fuzz lint format docs newcomer report-shots clean \
+.PHONY: all help setup build install demo data test asan tsan early-stopping mutate fuzz lint format docs docs-check newcomer report-shots clean \
         conformance conformance-training conformance-easyvqa conformance-rewards conformance-benchmarks
 
 all: build
@@ -90,6 +90,10 @@ format:
 ## docs                         docs/commands from the option table
 docs: build
 	@$(BUILD)/strata help --markdown docs/commands
+
+## docs-check [PAGES=FILES]      run every command block of README.md and docs, in temporary directories with small data
+docs-check: build data
+	@python3 scripts/docs_check.py $(BUILD)/strata $(PAGES)
 
 ## report-shots                 the pictures in docs/report.md, from the demo's run (needs Chromium)
 report-shots: demo

@@ -56,7 +56,7 @@ const struct strata_command strata_commands[] = {
         "strata convert data.jsonl lf --format llamafactory\n"
         "strata convert train_math.parquet train.jsonl --format swift\n"
         "strata convert train.jsonl train.parquet --format verl\n"
-        "strata convert lf:train train.jsonl --format swift\n"
+        "strata convert lf:lf train.jsonl --format swift\n"
         "strata convert 'part-*.jsonl.gz' all.csv",
         NULL,
         2,
@@ -97,7 +97,7 @@ const struct strata_command strata_commands[] = {
         "metrics.jsonl, events/ for TensorBoard, and checkpoints that transformers and strata load as models: `last` "
         "and "
         "`best` point at them. A run that was stopped or killed goes on with --resume last and ends in the same bits.",
-        "strata sft mid.jsonl --model Qwen2.5-VL-7B-Instruct --out sft --paper\n"
+        "strata sft mid.jsonl --model Qwen2.5-VL-7B-Instruct --out sft-paper --paper\n"
         "strata sft train.jsonl --model M --out sft --held-out test.jsonl --eval-steps 50",
         "model out",
         1,
@@ -111,7 +111,7 @@ const struct strata_command strata_commands[] = {
         "Each update samples answers to some prompts, grades them against the solutions, and makes the better ones of "
         "each group likelier. It trains on the very tokens that were sampled, in the numbers they were sampled with. "
         "OUT gets the same files as sft and completions.jsonl: every prompt, its answers, rewards and advantages.",
-        "strata grpo hard.jsonl --model Qwen2.5-VL-7B-Instruct --out grpo --paper\n"
+        "strata grpo hard.jsonl --model Qwen2.5-VL-7B-Instruct --out grpo-paper --paper\n"
         "strata grpo train.jsonl --model M --out grpo --prompts 16 --max-new-tokens 64 --check",
         "model out",
         1,
