@@ -71,8 +71,8 @@ static const struct {
 };
 
 const char *strata_shape_name(enum strata_shape shape) {
-    static const char *const names[STRATA_SHAPES] = {"circle", "square", "triangle", "diamond",
-                                                     "star",   "heart",  "cross",    "moon"};
+    static const char *const names[STRATA_SHAPES] = {"circle",  "square", "triangle", "star",
+                                                     "diamond", "heart",  "cross",    "moon"};
     return names[shape];
 }
 
@@ -92,8 +92,19 @@ struct strata_ink strata_synth_ink(struct strata_synth_draw *draw, int colour) {
     return near_ink(draw, colours[colour].ink, 10);
 }
 
+enum strata_shape strata_synth_any_shape(struct strata_synth_draw *draw) {
+    return (enum strata_shape)strata_synth_pick(draw, 0, strata_synth_shapes(draw) - 1);
+}
+int strata_synth_shapes(const struct strata_synth_draw *draw) {
+    return draw->level <= 2 ? 4 : STRATA_SHAPES;
+}
+double strata_synth_room(const struct strata_synth_draw *draw) {
+    static const double rooms[STRATA_SYNTH_LEVELS] = {0.1, 0.3, 0.6, 1, 1};
+    return rooms[draw->level - 1];
+}
+
 struct strata_synth_thing strata_synth_any_thing(struct strata_synth_draw *draw) {
-    enum strata_shape shape = (enum strata_shape)strata_synth_pick(draw, 0, STRATA_SHAPES - 1);
+    enum strata_shape shape = strata_synth_any_shape(draw);
     return (struct strata_synth_thing){shape, strata_synth_pick(draw, 0, STRATA_SYNTH_COLOURS - 1)};
 }
 void strata_synth_thing_name(struct strata_buffer *out, struct strata_synth_thing thing) {

@@ -60,18 +60,25 @@ static void append_box(struct strata_synth_draw *draw, const struct strata_bound
 
 static struct strata_synth_thing other_shape(struct strata_synth_draw *draw, enum strata_shape shape) {
     struct strata_synth_thing thing = strata_synth_any_thing(draw);
-    while (thing.shape == shape) thing.shape = (enum strata_shape)strata_synth_pick(draw, 0, STRATA_SHAPES - 1);
+    while (thing.shape == shape) thing.shape = strata_synth_any_shape(draw);
     return thing;
+}
+
+/* Which ninth of the picture, in words. */
+static void append_place(struct strata_buffer *out, const struct placed *item) {
+    static const char *const rows[] = {"top", "middle", "bottom"}, *const columns[] = {"left", "centre", "right"};
+    int row = (int)(item->y * 3 / 100), column = (int)(item->x * 3 / 100);
+    strata_buffer_printf(out, "%s %s", rows[row > 2 ? 2 : row], columns[column > 2 ? 2 : column]);
 }
 
 void strata_synth_detection(struct strata_synth_draw *draw) {
     static const struct {
         int least, most, others;
         double low, high;
-    } levels[] = {{1, 1, 0, 18, 26}, {1, 2, 1, 15, 21}, {2, 2, 2, 12, 17}, {2, 3, 3, 9, 14}, {3, 4, 4, 7, 11}};
+    } levels[] = {{1, 1, 0, 21, 27}, {1, 2, 1, 16, 22}, {2, 2, 2, 12, 17}, {2, 3, 3, 9, 14}, {3, 4, 4, 7, 11}};
     unsigned l = draw->level - 1;
     struct scene scene = {0};
-    enum strata_shape shape = (enum strata_shape)strata_synth_pick(draw, 0, STRATA_SHAPES - 1);
+    enum strata_shape shape = strata_synth_any_shape(draw);
     const char *name = strata_shape_name(shape);
     int count = strata_synth_pick(draw, levels[l].least, levels[l].most);
     for (int i = 0; i < count; i++) {
@@ -87,24 +94,18 @@ void strata_synth_detection(struct strata_synth_draw *draw) {
     for (int i = 0; i < count; i++) {
         if (i) strata_buffer_text(draw->answer, ",");
         append_box(draw, &scene.items[i].bounds, name);
-        strata_buffer_text(draw->thought, i ? ", " : "");
-        strata_synth_thing_name(draw->thought, scene.items[i].thing);
+        strata_buffer_printf(draw->thought, "%s%s ", i ? ", " : "",
+                             strata_synth_colour_name(scene.items[i].thing.colour));
+        append_place(draw->thought, &scene.items[i]);
     }
     strata_buffer_text(draw->answer, "]");
-}
-
-/* Which ninth of the picture, in words. */
-static void append_place(struct strata_buffer *out, const struct placed *item) {
-    static const char *const rows[] = {"top", "middle", "bottom"}, *const columns[] = {"left", "centre", "right"};
-    int row = (int)(item->y * 3 / 100), column = (int)(item->x * 3 / 100);
-    strata_buffer_printf(out, "%s %s", rows[row > 2 ? 2 : row], columns[column > 2 ? 2 : column]);
 }
 
 /* The thing that is furthest in a direction among several of one shape. */
 static void ground_extreme(struct strata_synth_draw *draw) {
     static const char *const words[] = {"leftmost", "rightmost", "topmost", "lowest"};
     struct scene scene = {0};
-    enum strata_shape shape = (enum strata_shape)strata_synth_pick(draw, 0, STRATA_SHAPES - 1);
+    enum strata_shape shape = strata_synth_any_shape(draw);
     for (int i = 0; i < 3; i++) {
         struct strata_synth_thing thing = {shape, strata_synth_pick(draw, 0, STRATA_SYNTH_COLOURS - 1)};
         put(draw, &scene, thing, strata_synth_real(draw, 9, 14));
@@ -132,7 +133,7 @@ void strata_synth_grounding(struct strata_synth_draw *draw) {
     static const struct {
         int others;
         double low, high;
-    } levels[] = {{0, 18, 26}, {1, 15, 22}, {3, 12, 17}, {5, 9, 13}};
+    } levels[] = {{0, 21, 27}, {1, 16, 23}, {3, 12, 17}, {5, 9, 13}};
     if (draw->level == 5) {
         ground_extreme(draw);
         return;
@@ -170,7 +171,7 @@ void strata_synth_counting(struct strata_synth_draw *draw) {
     } levels[] = {{1, 3, 0, 12, 18}, {2, 5, 0, 10, 14}, {3, 6, 2, 9, 12}, {4, 8, 3, 8, 10}, {6, 12, 5, 6, 9}};
     unsigned l = draw->level - 1;
     struct scene scene = {0};
-    enum strata_shape shape = (enum strata_shape)strata_synth_pick(draw, 0, STRATA_SHAPES - 1);
+    enum strata_shape shape = strata_synth_any_shape(draw);
     int count = strata_synth_pick(draw, levels[l].least, levels[l].most);
     for (int i = 0; i < count; i++) {
         struct strata_synth_thing thing = {shape, strata_synth_pick(draw, 0, STRATA_SYNTH_COLOURS - 1)};

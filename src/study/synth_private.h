@@ -39,6 +39,11 @@ struct strata_synth_thing {
     enum strata_shape shape;
     int colour;
 };
+/* Shapes that the level knows: the first so many. */
+int strata_synth_shapes(const struct strata_synth_draw *draw);
+enum strata_shape strata_synth_any_shape(struct strata_synth_draw *draw);
+/* How far things may be from their usual place, of the most that there is room for: 0 .. 1, more with the level. */
+double strata_synth_room(const struct strata_synth_draw *draw);
 struct strata_synth_thing strata_synth_any_thing(struct strata_synth_draw *draw);
 void strata_synth_thing_name(struct strata_buffer *out, struct strata_synth_thing thing);
 

@@ -15,7 +15,7 @@ static void question_mark(struct strata_synth_draw *draw, double x, double y, do
 /* Two things that share neither shape nor colour. */
 static void two_things(struct strata_synth_draw *draw, struct strata_synth_thing out[2]) {
     int shapes[2], tints[2];
-    strata_synth_distinct(draw, shapes, 2, STRATA_SHAPES);
+    strata_synth_distinct(draw, shapes, 2, strata_synth_shapes(draw));
     strata_synth_distinct(draw, tints, 2, STRATA_SYNTH_COLOURS);
     for (int i = 0; i < 2; i++) out[i] = (struct strata_synth_thing){(enum strata_shape)shapes[i], tints[i]};
 }
@@ -25,9 +25,8 @@ static void odd_one(struct strata_synth_draw *draw) {
     two_things(draw, things);
     int odd = strata_synth_pick(draw, 0, 3);
     for (int i = 0; i < 4; i++) {
-        double x = 27 + 46 * (i % 2) + strata_synth_real(draw, -4, 4),
-               y = 27 + 46 * (i / 2) + strata_synth_real(draw, -4, 4);
-        put(draw, things[i == odd], x, y, strata_synth_real(draw, 15, 19));
+        double x = 27 + 46 * (i % 2) + strata_synth_real(draw, -1, 1), y = 27 + 46 * (i / 2);
+        put(draw, things[i == odd], x, y, strata_synth_real(draw, 17, 19));
     }
     draw->task = "odd-one";
     strata_buffer_text(draw->question, "Which one does not belong?");

@@ -28,15 +28,15 @@ static void scratch(struct strata_synth_draw *draw, int count) {
 }
 
 void strata_synth_ocr(struct strata_synth_draw *draw) {
-    static const double sizes[] = {56, 44, 34, 30, 25};
+    static const double sizes[] = {72, 56, 34, 30, 25};
     char text[16];
     int colour = strata_synth_pick(draw, 0, STRATA_SYNTH_COLOURS - 1);
     switch (draw->level) {
     case 1:
-        random_text(draw, text, 2, digits);
+        random_text(draw, text, 1, digits);
         break;
     case 2:
-        random_text(draw, text, 3, digits);
+        random_text(draw, text, 2, digits);
         break;
     case 3:
         snprintf(text, sizeof text, "%s", words[strata_synth_pick(draw, 0, sizeof words / sizeof *words - 1)]);
@@ -54,36 +54,37 @@ void strata_synth_ocr(struct strata_synth_draw *draw) {
     struct strata_lettering lettering = strata_synth_lettering(draw, sizes[draw->level - 1]);
     lettering.ink = strata_synth_ink(draw, colour);
     lettering.bold = draw->level < 4 || strata_synth_pick(draw, 0, 1);
-    if (draw->level >= 3) lettering.font = (enum strata_font)strata_synth_pick(draw, 0, STRATA_FONTS - 1);
+    if (draw->level >= 4) lettering.font = (enum strata_font)strata_synth_pick(draw, 0, STRATA_FONTS - 1);
     if (draw->level >= 4) lettering.angle = strata_synth_real(draw, -14, 14);
-    lettering.size *= strata_synth_real(draw, 0.85, 1);
+    lettering.size *= 1 - strata_synth_real(draw, 0, 0.15) * strata_synth_room(draw);
     double width = strata_canvas_text_width(draw->canvas, text, &lettering);
     if (width > 90) {
         lettering.size *= 90 / width;
         width = 90;
     }
-    double room = 48 - width / 2;
+    double room = (48 - width / 2) * strata_synth_room(draw);
     if (draw->level == 5) scratch(draw, 3);
-    strata_canvas_text(draw->canvas, text, 50 + strata_synth_real(draw, -room, room), strata_synth_real(draw, 32, 68),
-                       &lettering);
+    strata_canvas_text(draw->canvas, text, 50 + strata_synth_real(draw, -room, room),
+                       50 + strata_synth_real(draw, -18, 18) * strata_synth_room(draw), &lettering);
     draw->task = draw->level < 3 ? "number" : draw->level == 3 ? "word" : "code";
     strata_buffer_text(draw->question, "Read the text.");
-    strata_buffer_printf(draw->thought, "%s, %zu characters", strata_synth_colour_name(colour), strlen(text));
+    strata_buffer_printf(draw->thought, "%s, %zu character%s", strata_synth_colour_name(colour), strlen(text),
+                         draw->level == 1 ? "" : "s");
     strata_buffer_text(draw->answer, text);
 }
 
 static void write_sum(struct strata_synth_draw *draw, const char *text, int result) {
     struct strata_lettering lettering = strata_synth_lettering(draw, 34);
     lettering.bold = true;
-    lettering.size *= strata_synth_real(draw, 0.85, 1);
+    lettering.size *= 1 - strata_synth_real(draw, 0, 0.15) * strata_synth_room(draw);
     double width = strata_canvas_text_width(draw->canvas, text, &lettering);
     if (width > 92) {
         lettering.size *= 92 / width;
         width = 92;
     }
-    double room = 48 - width / 2;
-    strata_canvas_text(draw->canvas, text, 50 + strata_synth_real(draw, -room, room), strata_synth_real(draw, 25, 75),
-                       &lettering);
+    double room = (48 - width / 2) * strata_synth_room(draw);
+    strata_canvas_text(draw->canvas, text, 50 + strata_synth_real(draw, -room, room),
+                       50 + strata_synth_real(draw, -25, 25) * strata_synth_room(draw), &lettering);
     draw->task = "sum";
     strata_buffer_text(draw->question, "What is the result?");
     strata_buffer_text(draw->thought, text);

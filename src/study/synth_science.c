@@ -5,7 +5,7 @@ static const struct strata_ink white = {252, 252, 252}, steel = {150, 155, 165},
 
 static void thermometer(struct strata_synth_draw *draw) {
     int value = 10 * strata_synth_pick(draw, 0, 5), colour = strata_synth_pick(draw, 0, 1) ? 0 : 4;
-    double x = strata_synth_real(draw, 30, 60), top = 8, bottom = 76;
+    double x = 45 + strata_synth_real(draw, -15, 15) * strata_synth_room(draw), top = 8, bottom = 76;
     struct strata_ink ink = strata_synth_ink(draw, colour);
     struct strata_lettering lettering = strata_synth_lettering(draw, 12);
     lettering.bold = true;
@@ -28,7 +28,7 @@ static void thermometer(struct strata_synth_draw *draw) {
 
 static void cylinder(struct strata_synth_draw *draw) {
     int value = 5 * strata_synth_pick(draw, 1, 19), colour = strata_synth_pick(draw, 0, 5);
-    double x = strata_synth_real(draw, 22, 40), top = 10, bottom = 90, width = 32;
+    double x = 31 + strata_synth_real(draw, -9, 9) * strata_synth_room(draw), top = 10, bottom = 90, width = 32;
     struct strata_lettering lettering = strata_synth_lettering(draw, 12);
     lettering.bold = true;
     lettering.align = 0;

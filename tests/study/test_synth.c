@@ -195,7 +195,7 @@ static void levels_do_what_they_say(void **state) {
     static const struct {
         int least, most;
     } counts[] = {{1, 3}, {2, 5}, {3, 6}, {4, 8}, {6, 12}}, boxes[] = {{1, 1}, {1, 2}, {2, 2}, {2, 3}, {3, 4}},
-      characters[] = {{2, 2}, {3, 3}, {4, 4}, {3, 4}, {4, 6}};
+      characters[] = {{1, 1}, {2, 2}, {4, 4}, {3, 4}, {4, 6}};
     struct strata_synth_look look = standard();
     struct strata_synth_sample sample = {0};
     double areas[STRATA_SYNTH_LEVELS] = {0};
