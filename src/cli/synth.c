@@ -1,5 +1,6 @@
 /* strata synth: a synthetic world of tasks with known answers. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -106,12 +107,17 @@ int strata_cli_synth(const struct strata_arguments *arguments, struct strata_err
     options.assistant = (enum strata_synth_assistant)strata_choice(arguments, ID(ASSISTANT));
     options.format = strata_setup_format(arguments, "");
     options.threads = strata_size(arguments, ID(THREADS));
+    char *system = NULL;
+    status = strata_setup_text(&system, arguments, ID(SYSTEM), err);
+    if (status) return status;
+    if (system) options.system = system;
     struct watch watch = {.progress = strata_progress_create(stderr, strata_flag(arguments, ID(QUIET))),
                           .stop = strata_interruptible()};
     options.on_progress = on_progress;
     options.context = &watch;
     status = strata_synth_write(&options, err);
     strata_progress_destroy(watch.progress);
+    free(system);
     if (!status && sheet) status = write_sheet(sheet, &options.look, err);
     if (status) return status;
     if (strata_flag(arguments, ID(JSON)))

@@ -62,6 +62,7 @@ enum strata_synth_split strata_synth_image_split(const struct strata_image *imag
 
 struct strata_synth_options {
     struct strata_synth_look look;
+    const char *system;                    /* system turn of every record; "": none */
     const char *out;                       /* directory: train.jsonl …, images/train/… */
     size_t counts[STRATA_SYNTH_SPLITS];    /* samples; 0: the split is not written */
     enum strata_synth_assistant assistant; /* in the training split; the others have none */

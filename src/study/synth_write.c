@@ -10,9 +10,6 @@
 
 #define BATCH 256
 
-/* What a model is asked to do; every record has it as its system turn. */
-static const char system_text[] = "Think inside <think></think>, then answer inside <answer></answer>.";
-
 struct batch {
     const struct strata_synth_options *options;
     enum strata_synth_split split;
@@ -22,7 +19,7 @@ struct batch {
 };
 
 void strata_synth_options_default(struct strata_synth_options *options) {
-    *options = (struct strata_synth_options){.counts = {2000, 200, 400}};
+    *options = (struct strata_synth_options){.counts = {2000, 200, 400}, .system = "Think, then answer."};
     strata_synth_look_default(&options->look);
 }
 
@@ -64,9 +61,10 @@ static json_t *turn(const char *role, const char *text) {
     return json_pack("{s:s, s:s}", "role", role, "content", text);
 }
 
-static json_t *record_of(const struct strata_synth_sample *sample, const char *question, const char *assistant,
-                         const char *image) {
-    json_t *turns = json_pack("[o, o]", turn("system", system_text), turn("user", question));
+static json_t *record_of(const struct strata_synth_sample *sample, const char *system, const char *question,
+                         const char *assistant, const char *image) {
+    json_t *turns = *system ? json_pack("[o]", turn("system", system)) : json_array();
+    json_array_append_new(turns, turn("user", question));
     if (assistant) json_array_append_new(turns, turn("assistant", assistant));
     return json_pack("{s:s, s:o, s:[s], s:s, s:s, s:i, s:s}", "id", sample->id, "messages", turns, "images", image,
                      "solution", strata_buffer_string(&sample->answer), "ability",
@@ -84,7 +82,7 @@ static int write_record(struct strata_export *export, const struct batch *batch,
         strata_buffer_printf(&assistant, "<think>%s</think>", strata_buffer_string(&made->thought));
     strata_buffer_printf(&assistant, "<answer>%s</answer>", strata_buffer_string(&made->answer));
     bool told = options->assistant != STRATA_SYNTH_NONE && batch->split == STRATA_SYNTH_TRAIN;
-    struct strata_message messages[2] = {{STRATA_ROLE_SYSTEM, (char *)(uintptr_t)system_text},
+    struct strata_message messages[2] = {{STRATA_ROLE_SYSTEM, (char *)(uintptr_t)options->system},
                                          {STRATA_ROLE_USER, question.data}};
     char *path = strata_path_join(options->out, name);
     struct strata_image_source image = {.path = path, .name = name};
@@ -93,8 +91,8 @@ static int write_record(struct strata_export *export, const struct batch *batch,
         .ability = (char *)(uintptr_t)strata_synth_ability_name(made->ability),
         .solution = made->answer.data,
         .verifier = (char *)(uintptr_t) "",
-        .messages = messages,
-        .message_count = 2,
+        .messages = messages + (*options->system == '\0'),
+        .message_count = *options->system ? 2 : 1,
         .assistant = told ? assistant.data : NULL,
         .images = &image,
         .image_count = 1,
@@ -105,7 +103,7 @@ static int write_record(struct strata_export *export, const struct batch *batch,
     int status = strata_buffer_check(&question, err);
     if (!status) status = strata_buffer_check(&assistant, err);
     if (!status) {
-        sample.record = record_of(made, question.data, sample.assistant, name);
+        sample.record = record_of(made, options->system, question.data, sample.assistant, name);
         status = path && sample.record ? strata_export_write(export, &sample, err)
                                        : strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
     }
