@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "eval/benchmark.h"
 #include "study/run.h"
 #include "study/scores.h"
 #include "study/statistics.h"
@@ -269,6 +270,17 @@ static int row_json(json_t **out, const struct table *table, const struct row *r
 
 /* ---- a table ---- */
 
+/* The paper's row 12 of the same table, where the families are the paper's. */
+static json_t *paper_json(const struct table *table) {
+    const char *family = table->run->recipe->families[table->family].name;
+    int place = 2 * table->metric + (strcmp(family, "VPT") == 0);
+    json_t *paper = json_object();
+    if (strcmp(family, "VRT") != 0 && strcmp(family, "VPT") != 0) return paper;
+    for (size_t b = 0; b < STRATA_BENCHMARKS; b++)
+        json_object_set_new(paper, strata_benchmarks[b].name, json_real(strata_benchmarks[b].paper[place]));
+    return paper;
+}
+
 static int table_json(json_t **out, struct table *table, struct strata_error *err) {
     json_t *rows = json_array();
     int code = collect_rows(table, err);
@@ -284,8 +296,8 @@ static int table_json(json_t **out, struct table *table, struct strata_error *er
             column->benchmark ? benchmark_scores(rows, table, column, err) : column_intervals(rows, table, column, err);
     }
     for (size_t r = 0; r < table->count; r++) json_decref(table->rows[r].reason);
-    *out = json_pack("{s:s, s:s, s:o}", "metric", strata_metric_names[table->metric], "family",
-                     table->run->recipe->families[table->family].name, "rows", rows);
+    *out = json_pack("{s:s, s:s, s:o, s:o}", "metric", strata_metric_names[table->metric], "family",
+                     table->run->recipe->families[table->family].name, "rows", rows, "paper", paper_json(table));
     return code || *out ? code : strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
 }
 
@@ -349,14 +361,16 @@ static json_t *settings_json(const struct strata_study_run *run) {
     static const char *const matches[] = {"epochs", "steps", "tokens"};
     const struct strata_recipe *recipe = run->recipe;
     const struct strata_study_options *options = run->options;
-    json_t *seeds = json_array(), *tests = json_array();
+    json_t *seeds = json_array(), *tests = json_array(), *scores = json_array();
+    for (size_t s = 0; s < recipe->seed_count; s++)
+        json_array_append_new(scores, json_string(run->plan.stages[run->plan.scores[s]].place));
     for (size_t s = 0; s < recipe->seed_count; s++)
         json_array_append_new(seeds, json_integer((json_int_t)recipe->seeds[s]));
     for (size_t t = 0; t < recipe->test_count; t++) json_array_append_new(tests, json_string(recipe->tests[t]));
-    return json_pack("{s:s, s:s, s:s, s:o, s:s, s:o, s:I, s:I, s:I}", "recipe", recipe->path, "model", recipe->model,
+    return json_pack("{s:s, s:s, s:s, s:o, s:s, s:o, s:I, s:I, s:I, s:o}", "recipe", recipe->path, "model", recipe->model,
                      "data", recipe->data, "tests", tests, "match", matches[recipe->match], "seeds", seeds, "prompts",
                      (json_int_t)options->grpo.prompts, "completions", (json_int_t)options->grpo.completions,
-                     "resamples", (json_int_t)recipe->resamples);
+                     "resamples", (json_int_t)recipe->resamples, "scores", scores);
 }
 
 int strata_study_results(json_t **out, const struct strata_study_run *run, struct strata_error *err) {

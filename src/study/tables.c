@@ -126,6 +126,20 @@ static void put_scores(struct strata_buffer *out, const json_t *results, const j
     }
 }
 
+/* The paper's own row 12, on its own benchmarks. */
+static void put_paper(struct strata_buffer *out, const json_t *table) {
+    json_t *value;
+    const char *name;
+    json_t *paper = json_object_get(table, "paper");
+    if (!json_object_size(paper)) return;
+    strata_buffer_text(out, "The paper's GRPO-only(mid+hard), Qwen2.5-VL-7B:");
+    json_object_foreach(paper, name, value) {
+        double number = json_number_value(value);
+        strata_buffer_printf(out, " %s %.*f", name, number < 1 ? 3 : 1, number);
+    }
+    strata_buffer_text(out, ".\n\n");
+}
+
 /* ---- the claim ---- */
 
 static void put_difference(struct strata_buffer *out, const json_t *claim) {
@@ -291,6 +305,7 @@ void strata_study_tables(struct strata_buffer *out, const json_t *results) {
         strata_buffer_printf(out, "## Table %zu: %s, trained on %s\n\n", ++number, title_of(table),
                              text_of(table, "family"));
         put_scores(out, results, table, false);
+        put_paper(out, table);
         put_claims(out, results, table);
         put_scores(out, results, table, true);
         put_strata_rewards(out, table);
