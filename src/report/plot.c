@@ -7,6 +7,7 @@
 #include "base/elementary.h"
 #include "base/utf8.h"
 #include "report/html.h"
+#include "report/plot_private.h"
 
 #define LEFT   46.0
 #define RIGHT  14.0
@@ -51,7 +52,7 @@ double strata_plot_y(const struct strata_plot *plot, double value) {
     return plot->height - BOTTOM - place(&plot->y, value) * (plot->height - plot->top - BOTTOM);
 }
 
-static void begin(struct strata_buffer *out, const struct strata_plot *plot, double height) {
+void strata_plot_begin(struct strata_buffer *out, const struct strata_plot *plot, double height) {
     strata_buffer_printf(
         out,
         "<svg class=\"plot\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" "
@@ -63,9 +64,8 @@ static void begin(struct strata_buffer *out, const struct strata_plot *plot, dou
     strata_buffer_text(out, "</desc>\n");
 }
 
-/* <text>, at most `most` characters of it (0: all). */
-static void put_text(struct strata_buffer *out, double x, double y, const char *class_name, const char *text,
-                     size_t most) {
+void strata_plot_text(struct strata_buffer *out, double x, double y, const char *class_name, const char *text,
+                      size_t most) {
     size_t length = strlen(text), end = 0, characters = 0;
     int32_t code;
     while (end < length && (most == 0 || characters < most)) {
@@ -77,7 +77,7 @@ static void put_text(struct strata_buffer *out, double x, double y, const char *
     strata_buffer_text(out, end < length ? "\xE2\x80\xA6</text>\n" : "</text>\n");
 }
 
-static const char *tick_text(char out[32], const struct strata_plot_axis *axis, double value) {
+const char *strata_plot_tick(char out[32], const struct strata_plot_axis *axis, double value) {
     if (axis->percent)
         snprintf(out, 32, "%.0f%%", 100 * value);
     else
@@ -91,16 +91,16 @@ static void put_axes(struct strata_buffer *out, const struct strata_plot *plot) 
     for (size_t i = 0; i < plot->y.tick_count; i++) {
         double y = strata_plot_y(plot, plot->y.ticks[i]);
         strata_buffer_printf(out, "<path class=\"grid\" d=\"M%.1f %.1fH%.1f\"/>\n", LEFT, y, right);
-        put_text(out, LEFT - 7, y + 4, "tick end", tick_text(text, &plot->y, plot->y.ticks[i]), 0);
+        strata_plot_text(out, LEFT - 7, y + 4, "tick end", strata_plot_tick(text, &plot->y, plot->y.ticks[i]), 0);
     }
     for (size_t i = 0; i < plot->x.tick_count; i++) {
         double x = strata_plot_x(plot, plot->x.ticks[i]);
         strata_buffer_printf(out, "<path class=\"axis\" d=\"M%.1f %.1fv4\"/>\n", x, bottom);
-        put_text(out, x, bottom + 17, "tick middle", tick_text(text, &plot->x, plot->x.ticks[i]), 0);
+        strata_plot_text(out, x, bottom + 17, "tick middle", strata_plot_tick(text, &plot->x, plot->x.ticks[i]), 0);
     }
     strata_buffer_printf(out, "<path class=\"axis\" d=\"M%.1f %.1fH%.1f\"/>\n", LEFT, bottom, right);
-    if (plot->x.label) put_text(out, (LEFT + right) / 2, plot->height - 6, "label middle", plot->x.label, 0);
-    if (plot->y.label) put_text(out, 4, 12, "label", plot->y.label, 0);
+    if (plot->x.label) strata_plot_text(out, (LEFT + right) / 2, plot->height - 6, "label middle", plot->x.label, 0);
+    if (plot->y.label) strata_plot_text(out, 4, 12, "label", plot->y.label, 0);
 }
 
 /* Runs of finite points: calls for each with [from, to). */
@@ -140,9 +140,10 @@ static void put_line(struct strata_buffer *out, const struct strata_plot *plot, 
             strata_buffer_printf(out, "<circle class=\"mark k%u\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>", colour,
                                  strata_plot_x(plot, line->x[i]), strata_plot_y(plot, line->y[i]));
             if (line->name) strata_html_printf(out, "%s, ", line->name);
-            strata_html_printf(out, "%s: %s", tick_text(x_text, &plot->x, line->x[i]),
-                               tick_text(y_text, &plot->y, line->y[i]));
-            if (line->error) strata_html_printf(out, " \xC2\xB1 %s", tick_text(y_text, &plot->y, line->error[i]));
+            strata_html_printf(out, "%s: %s", strata_plot_tick(x_text, &plot->x, line->x[i]),
+                               strata_plot_tick(y_text, &plot->y, line->y[i]));
+            if (line->error)
+                strata_html_printf(out, " \xC2\xB1 %s", strata_plot_tick(y_text, &plot->y, line->error[i]));
             strata_buffer_text(out, "</title></circle>\n");
         }
     }
@@ -150,7 +151,7 @@ static void put_line(struct strata_buffer *out, const struct strata_plot *plot, 
 
 void strata_plot_lines(struct strata_buffer *out, const struct strata_plot *plot, const struct strata_plot_line *lines,
                        size_t count) {
-    begin(out, plot, plot->height);
+    strata_plot_begin(out, plot, plot->height);
     put_axes(out, plot);
     for (size_t i = 0; i < count; i++) put_line(out, plot, &lines[i]);
     strata_buffer_text(out, "</svg>\n");
@@ -162,7 +163,7 @@ static void put_legend(struct strata_buffer *out, double x, double y, const char
     for (size_t i = 0; i < count; i++) {
         strata_buffer_printf(out, "<rect class=\"k%u\" x=\"%.1f\" y=\"%.1f\" width=\"10\" height=\"10\" rx=\"2\"/>\n",
                              colours[i] % STRATA_PLOT_COLOURS, x, y - 9);
-        put_text(out, x + 14, y, "tick", names[i], 0);
+        strata_plot_text(out, x + 14, y, "tick", names[i], 0);
         x += 26 + 7.4 * (double)strlen(names[i]);
     }
 }
@@ -175,14 +176,14 @@ static void put_limits(struct strata_buffer *out, const struct strata_plot *plot
         double label = plot->top - (i % 2 ? 2 : 12);
         strata_buffer_printf(out, "<path class=\"limit\" d=\"M%.1f %.1fV%.1f\"/>\n", x, label + 3,
                              plot->height - BOTTOM);
-        put_text(out, x, label, "tick middle", limits[i].label, 0);
+        strata_plot_text(out, x, label, "tick middle", limits[i].label, 0);
     }
 }
 
 void strata_plot_histogram(struct strata_buffer *out, const struct strata_plot *plot, const double *edges, size_t bins,
                            const struct strata_plot_layer *layers, size_t layer_count,
                            const struct strata_plot_limit *limits, size_t limit_count) {
-    begin(out, plot, plot->height);
+    strata_plot_begin(out, plot, plot->height);
     put_axes(out, plot);
     for (size_t bin = 0; bin < bins; bin++) {
         double left = strata_plot_x(plot, edges[bin]), right = strata_plot_x(plot, edges[bin + 1]);
@@ -215,15 +216,15 @@ void strata_plot_stacked(struct strata_buffer *out, const struct strata_plot *pl
                          const size_t *counts) {
     double full = plot->width - NAME_WIDTH - SUM_WIDTH;
     char text[32];
-    begin(out, plot, LEGEND + ROW_HEIGHT * (double)rows);
+    strata_plot_begin(out, plot, LEGEND + ROW_HEIGHT * (double)rows);
     put_legend(out, NAME_WIDTH, 14, part_names, colours, parts);
     for (size_t row = 0; row < rows; row++) {
         double y = LEGEND + ROW_HEIGHT * (double)row, x = NAME_WIDTH;
         size_t sum = 0;
         for (size_t part = 0; part < parts; part++) sum += counts[row * parts + part];
-        put_text(out, NAME_WIDTH - 8, y + 15, "name end", row_names[row], NAME_LENGTH);
+        strata_plot_text(out, NAME_WIDTH - 8, y + 15, "name end", row_names[row], NAME_LENGTH);
         snprintf(text, sizeof text, "%zu", sum);
-        put_text(out, plot->width, y + 15, "tick end", text, 0);
+        strata_plot_text(out, plot->width, y + 15, "tick end", text, 0);
         for (size_t part = 0; part < parts && sum; part++) {
             size_t count = counts[row * parts + part];
             double share = (double)count / (double)sum, width = share * full;
@@ -233,7 +234,7 @@ void strata_plot_stacked(struct strata_buffer *out, const struct strata_plot *pl
             strata_html_printf(out, "%s, %s: %zu (%.1f %%)", row_names[row], part_names[part], count, 100 * share);
             strata_buffer_text(out, "</title></rect>\n");
             snprintf(text, sizeof text, "%.0f%%", 100 * share);
-            if (width > 30) put_text(out, x + width / 2, y + 14, "on middle", text, 0);
+            if (width > 30) strata_plot_text(out, x + width / 2, y + 14, "on middle", text, 0);
             x += width;
         }
     }
@@ -250,14 +251,15 @@ void strata_plot_heat(struct strata_buffer *out, const struct strata_plot *plot,
         most = counts[i] > most ? counts[i] : most;
         total += counts[i];
     }
-    begin(out, plot, top + cell * (double)rows);
-    if (plot->y.label) put_text(out, left - 8, top - 8, "label end", plot->y.label, 0);
-    if (plot->x.label) put_text(out, (left + plot->width) / 2, 14, "label middle", plot->x.label, 0);
+    strata_plot_begin(out, plot, top + cell * (double)rows);
+    if (plot->y.label) strata_plot_text(out, left - 8, top - 8, "label end", plot->y.label, 0);
+    if (plot->x.label) strata_plot_text(out, (left + plot->width) / 2, 14, "label middle", plot->x.label, 0);
     for (size_t column = 0; column < columns; column++)
-        put_text(out, left + ((double)column + 0.5) * width, top - 8, "name middle", column_names[column], NAME_LENGTH);
+        strata_plot_text(out, left + ((double)column + 0.5) * width, top - 8, "name middle", column_names[column],
+                         NAME_LENGTH);
     for (size_t row = 0; row < rows; row++) {
         double y = top + cell * (double)row;
-        put_text(out, left - 8, y + cell / 2 + 4, "name end", row_names[row], NAME_LENGTH);
+        strata_plot_text(out, left - 8, y + cell / 2 + 4, "name end", row_names[row], NAME_LENGTH);
         for (size_t column = 0; column < columns; column++) {
             size_t count = counts[row * columns + column];
             double x = left + (double)column * width, share = (double)count / (double)most;
@@ -268,7 +270,8 @@ void strata_plot_heat(struct strata_buffer *out, const struct strata_plot *plot,
             strata_html_printf(out, "%s, %s: %zu of %zu", row_names[row], column_names[column], count, total);
             strata_buffer_text(out, "</title></rect>\n");
             snprintf(text, sizeof text, "%zu", count);
-            put_text(out, x + width / 2, y + cell / 2 + 5, share > 0.75 ? "count on middle" : "count middle", text, 0);
+            strata_plot_text(out, x + width / 2, y + cell / 2 + 5, share > 0.75 ? "count on middle" : "count middle",
+                             text, 0);
         }
     }
     strata_buffer_text(out, "</svg>\n");

@@ -68,6 +68,16 @@ void strata_plot_stacked(struct strata_buffer *out, const struct strata_plot *pl
                          size_t rows, const char *const *part_names, const unsigned *colours, size_t parts,
                          const size_t *counts);
 
+struct strata_plot_span {
+    const char *name;
+    double mean, low, high; /* mean not finite: said to be missing */
+    unsigned colour;
+};
+/* One line a span: its name, its interval, its mean. Uses the plot's x axis (linear), id, title, description and width;
+ * the height follows from the number. limit: a vertical line, or NULL. */
+void strata_plot_forest(struct strata_buffer *out, const struct strata_plot *plot, const struct strata_plot_span *spans,
+                        size_t count, const struct strata_plot_limit *limit);
+
 /* counts: (rows, columns). The axes' labels name rows (y) and columns (x). */
 void strata_plot_heat(struct strata_buffer *out, const struct strata_plot *plot, const char *const *row_names,
                       size_t rows, const char *const *column_names, size_t columns, const size_t *counts);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -12,6 +13,7 @@
 #include "report/html.h"
 #include "report/plot.h"
 #include "report/samples.h"
+#include "report/study.h"
 
 #define MEASURED STRATA_REPORT_MEASURED
 #define CURVES   11 /* abilities with a plot of their own, beside the one of all */
@@ -420,15 +422,25 @@ static void put_browser(struct strata_buffer *page, const struct strata_report_n
     strata_buffer_text(page, "</section>\n");
 }
 
+/* study: results of the study that the run is part of, or NULL; `directory` is what was asked for. */
 static int put_page(struct strata_buffer *page, struct strata_report_numbers *numbers,
                     const struct strata_report_browser *browser, const struct strata_report_options *options,
-                    const char *run, struct strata_error *err) {
+                    const json_t *study, const char *directory, struct strata_error *err) {
+    int code = 0;
     strata_html_begin(page, "Strata report");
-    strata_buffer_text(page, "<header><h1>How hard is this data for this model?</h1>\n<p class=\"run\">");
-    strata_html_text(page, run);
-    strata_buffer_text(page, "</p></header>\n<section aria-label=\"Summary\">\n");
+    strata_buffer_printf(page, "<header><h1>%s</h1>\n<p class=\"run\">",
+                         study ? "Does training on medium and hard samples win?"
+                               : "How hard is this data for this model?");
+    strata_html_text(page, directory);
+    strata_buffer_text(page, "</p></header>\n");
+    if (study) {
+        code = strata_report_study_put(page, study, directory, err);
+        if (code) return code;
+        strata_buffer_text(page, "<h2>The data, as scored under the first seed</h2>\n");
+    }
+    strata_buffer_text(page, "<section aria-label=\"Summary\">\n");
     put_tiles(page, numbers);
-    int code = put_settings(page, numbers, err);
+    code = put_settings(page, numbers, err);
     strata_buffer_text(page, "</section>\n");
     put_strata(page, numbers);
     if (numbers->metrics & STRATA_METRIC_PISM) put_curves(page, numbers);
@@ -438,14 +450,18 @@ static int put_page(struct strata_buffer *page, struct strata_report_numbers *nu
     return code ? code : strata_buffer_check(page, err);
 }
 
-int strata_report(struct strata_report_summary *summary, const char *run, const char *out,
+int strata_report(struct strata_report_summary *summary, const char *directory, const char *out,
                   const struct strata_report_options *options, struct strata_error *err) {
-    struct strata_report_numbers numbers;
+    struct strata_report_numbers numbers = {0};
     struct strata_report_browser browser = {0};
     struct strata_buffer page = {0};
-    int code = strata_report_gather(&numbers, run, err);
+    json_t *study = NULL;
+    char *run = NULL;
+    int code = strata_report_study_load(&study, directory, err);
+    if (!code && study) code = strata_report_study_run(&run, study, directory, err);
+    if (!code) code = strata_report_gather(&numbers, run ? run : directory, err);
     if (!code) code = strata_report_samples(&browser, &numbers, options, err);
-    if (!code) code = put_page(&page, &numbers, &browser, options, run, err);
+    if (!code) code = put_page(&page, &numbers, &browser, options, study, directory, err);
     if (!code) code = strata_file_write(out, page.data, page.length, err);
     if (!code && summary)
         *summary = (struct strata_report_summary){.samples = numbers.place_count,
@@ -453,6 +469,8 @@ int strata_report(struct strata_report_summary *summary, const char *run, const 
                                                   .without_images = browser.without_images,
                                                   .bytes = page.length};
     json_decref(browser.samples);
+    json_decref(study);
+    free(run);
     strata_buffer_free(&page);
     strata_report_release(&numbers);
     return code;

@@ -1,4 +1,4 @@
-/* `strata report`: a score run as one self-contained HTML file that makes no request to anywhere.
+/* `strata report`: a score run or a study as one self-contained HTML file that makes no request to anywhere.
  *
  * Numbers and plots are of all samples of the run; the sample browser shows a seeded random choice of them, so that the
  * page stays light whatever the size of the run. What was chosen or left out is said on the page. Equal runs, options
@@ -27,9 +27,9 @@ struct strata_report_summary {
     size_t bytes;          /* of the page */
 };
 
-/* Writes the page of run directory `run` to the file `out` (atomically). summary may be NULL. STRATA_ERR_STATE: the
- * data set given has other content than the one scored. */
-int strata_report(struct strata_report_summary *summary, const char *run, const char *out,
+/* Writes the page of a run directory or a study (with the run of its first seed) to the file `out` (atomically).
+ * summary may be NULL. STRATA_ERR_STATE: the data set given has other content than the one scored. */
+int strata_report(struct strata_report_summary *summary, const char *directory, const char *out,
                   const struct strata_report_options *options, struct strata_error *err);
 
 #endif

@@ -367,10 +367,11 @@ static json_t *settings_json(const struct strata_study_run *run) {
     for (size_t s = 0; s < recipe->seed_count; s++)
         json_array_append_new(seeds, json_integer((json_int_t)recipe->seeds[s]));
     for (size_t t = 0; t < recipe->test_count; t++) json_array_append_new(tests, json_string(recipe->tests[t]));
-    return json_pack("{s:s, s:s, s:s, s:o, s:s, s:o, s:I, s:I, s:I, s:o}", "recipe", recipe->path, "model", recipe->model,
-                     "data", recipe->data, "tests", tests, "match", matches[recipe->match], "seeds", seeds, "prompts",
-                     (json_int_t)options->grpo.prompts, "completions", (json_int_t)options->grpo.completions,
-                     "resamples", (json_int_t)recipe->resamples, "scores", scores);
+    return json_pack("{s:s, s:s, s:s, s:o, s:s, s:o, s:I, s:I, s:I, s:o}", "recipe", recipe->path, "model",
+                     recipe->model, "data", recipe->data, "tests", tests, "match", matches[recipe->match], "seeds",
+                     seeds, "prompts", (json_int_t)options->grpo.prompts, "completions",
+                     (json_int_t)options->grpo.completions, "resamples", (json_int_t)recipe->resamples, "scores",
+                     scores);
 }
 
 int strata_study_results(json_t **out, const struct strata_study_run *run, struct strata_error *err) {

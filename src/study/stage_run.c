@@ -138,14 +138,18 @@ static int run_test(json_t *results, const struct strata_study_run *run, size_t 
     int code = out ? 0 : no_memory(err);
     if (!code && is_own(name)) {
         code = strata_evaluate_own(&result, engine, name, &study->eval_dataset, study->eval_mode, &options, err);
+        if (!code && !json_integer_value(json_object_get(result, "rows"))) {
+            strata_fail(err, STRATA_ERR_INPUT, "the test set has no records");
+            code = strata_fail_at(err, STRATA_ERR_INPUT, "%s", name);
+        }
     } else if (!code) {
         code = study->find_benchmark(study->context, &options.benchmark, &path, name, err);
         options.tsv = path;
         if (!code) code = strata_evaluate_benchmark(&result, engine, study->judge, &options, err);
     }
     if (result) json_object_del(result, "engine"); /* names machines, not results */
-    if (!code && json_array_append_new(results, result)) code = no_memory(err);
-    if (code) json_decref(result);
+    if (!code && json_array_append(results, result)) code = no_memory(err);
+    json_decref(result);
     free(path);
     free(out);
     return code;

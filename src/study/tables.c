@@ -218,7 +218,7 @@ static void put_strata_rewards(struct strata_buffer *out, const json_t *table) {
 /* ---- difficulty ---- */
 
 static void put_measure(struct strata_buffer *out, const char *label, const json_t *agreement) {
-    if (!agreement) return;
+    if (!(number_of(agreement, "samples") > 0)) return;
     strata_buffer_printf(out, "| %s | %.0f |", label, number_of(agreement, "samples"));
     static const char *const keys[] = {"equal", "kappa", "spearman", "kendall"};
     for (size_t k = 0; k < 4; k++) {
@@ -235,7 +235,7 @@ static void put_measure(struct strata_buffer *out, const char *label, const json
 
 static void put_confusion(struct strata_buffer *out, const char *rows, const char *columns, const json_t *agreement) {
     static const char *const strata[] = {"unsolved", "hard", "medium", "easy"};
-    if (!agreement) return;
+    if (!(number_of(agreement, "samples") > 0)) return;
     strata_buffer_printf(out, "| %s \\ %s | unsolved | hard | medium | easy |\n", rows, columns);
     put_rule(out, 5);
     for (size_t i = 0; i < 4; i++) {

@@ -52,6 +52,17 @@ while IFS= read -r file; do
     cmp "$out/whole/$file" "$out/killed/$file" || fail "$file differs after $kills kills"
 done <"$out/files"
 
+# Its report: tables and curves stand in the page, and it opens without a word on the console.
+expect 0 -- report "$out/whole" --out "$out/report.html"
+grep -q "Table 1: PISM strata, trained on everything" "$out/report.html" || fail "the report has no table 1"
+grep -q 'id="train-0-12-t"' "$out/report.html" || fail "the report has no training curve of row 12"
+if browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome); then
+    timeout 60 "$browser" --headless --no-sandbox --disable-gpu --user-data-dir="$out/profile" --enable-logging=stderr \
+        --dump-dom "file://$out/report.html" >"$out/dom" 2>"$out/console" || fail "Chromium ended with $?"
+    grep "CONSOLE" "$out/console" && fail "the console has messages"
+    grep -q "</html>" "$out/dom" || fail "the page did not load"
+fi
+
 # A finished study has nothing to do; another evaluation repeats the evaluations alone.
 expect 0 -- study "$out/recipe.yaml" --out "$out/whole" --dry-run --pilot 1
 [ "$(awk '/^(score|select|sft|grpo|eval) / && $2 != $3' "$out/stdout" | wc -l)" -eq 0 ] || fail "not all done: $(cat "$out/stdout")"

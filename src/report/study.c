@@ -1,0 +1,349 @@
+#include "report/study.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "report/html.h"
+#include "report/plot.h"
+
+#define ROWS         12
+#define RESULT_LIMIT ((size_t)256 << 20)
+
+/* ---- reading ---- */
+
+int strata_report_study_load(json_t **results, const char *directory, struct strata_error *err) {
+    char *path = strata_path_join(directory, "results.json");
+    int code = path ? 0 : strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
+    *results = NULL;
+    if (!code && strata_file_exists(path)) {
+        code = strata_json_load(results, path, RESULT_LIMIT, err);
+        const char *kind = json_string_value(json_object_get(*results, "strata"));
+        if (!code && (!kind || strcmp(kind, "study") != 0)) {
+            strata_fail(err, STRATA_ERR_INPUT, "these are no results of a study");
+            code = strata_fail_at(err, STRATA_ERR_INPUT, "%s", path);
+        }
+    } else if (!code) {
+        char *begun = strata_path_join(directory, "study.json");
+        if (begun && strata_file_exists(begun)) {
+            strata_fail(err, STRATA_ERR_STATE, "the study has no results yet");
+            strata_fail_at(err, STRATA_ERR_STATE, "%s", directory);
+            code = strata_fail_hint(err, STRATA_ERR_STATE, "strata study with the same recipe goes on with it");
+        }
+        free(begun);
+    }
+    free(path);
+    return code;
+}
+
+int strata_report_study_run(char **run, const json_t *results, const char *directory, struct strata_error *err) {
+    const char *place =
+        json_string_value(json_array_get(json_object_get(json_object_get(results, "settings"), "scores"), 0));
+    struct strata_buffer text = {0};
+    strata_buffer_printf(&text, "%s/stages/%s/run", directory, place ? place : "");
+    int code = strata_buffer_check(&text, err);
+    *run = text.data;
+    return code;
+}
+
+static double number_of(const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : (double)NAN;
+}
+
+static const char *text_of(const json_t *object, const char *key) {
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+static const char *title_of(const json_t *table) {
+    return strcmp(text_of(table, "metric"), "cmab") == 0 ? "CMAB" : "PISM";
+}
+
+static const json_t *field_of(const json_t *row, const char *group, const char *column) {
+    return json_object_get(json_object_get(row, group), column);
+}
+
+/* ---- forests ---- */
+
+static void row_name(char out[48], const json_t *row) {
+    snprintf(out, 48, "%.0f %.40s", number_of(row, "row"), text_of(row, "paradigm"));
+}
+
+/* An axis of percent or points around all spans, its ends at multiples of five. */
+static void set_axis(struct strata_plot *plot, const struct strata_plot_span *spans, size_t count, double include,
+                     const char *label) {
+    double low = include, high = include;
+    for (size_t i = 0; i < count; i++) {
+        if (!isfinite(spans[i].mean)) continue;
+        low = fmin(isfinite(low) ? low : spans[i].low, spans[i].low);
+        high = fmax(isfinite(high) ? high : spans[i].high, spans[i].high);
+    }
+    if (!isfinite(low)) low = high = 0;
+    low = floor(low / 5 - 1e-9) * 5;
+    high = ceil(high / 5 + 1e-9) * 5;
+    strata_plot_linear(&plot->x, low, high, label);
+}
+
+static void put_forest(struct strata_buffer *page, const json_t *results, const json_t *table, size_t number,
+                       bool claim) {
+    const char *family = text_of(table, "family");
+    struct strata_plot_span spans[ROWS];
+    char names[ROWS][48], id[32], title[160];
+    size_t index, count = 0;
+    json_t *row;
+    double base = 100 * number_of(json_object_get(json_object_get(results, "base"), family), "mean");
+    struct strata_plot_limit limit = {claim ? 0 : base, claim ? "equal" : "before training"};
+    json_array_foreach(json_object_get(table, "rows"), index, row) {
+        const json_t *field = field_of(row, claim ? "claim" : "score", family);
+        bool claimed = number_of(row, "row") == ROWS;
+        if (count == ROWS || (claim && claimed)) continue;
+        row_name(names[count], row);
+        spans[count] =
+            (struct strata_plot_span){.name = names[count],
+                                      .mean = 100 * number_of(field, "mean"),
+                                      .low = 100 * number_of(field, claim ? "wide_low" : "low"),
+                                      .high = 100 * number_of(field, claim ? "wide_high" : "high"),
+                                      .colour = claimed || (claim && number_of(field, "p_holm") < 0.05) ? 4 : 0};
+        count++;
+    }
+    snprintf(id, sizeof id, "forest-%zu-%d", number, claim);
+    snprintf(title, sizeof title, claim ? "Row 12 minus row k on %.80s" : "Right answers on %.80s", family);
+    struct strata_plot plot = {.id = id,
+                               .title = title,
+                               .width = 520,
+                               .description = claim ? "Differences in points with 95 percent intervals over test "
+                                                      "samples and seeds; to the right row 12 is better."
+                                                    : "Percent with 95 percent intervals over test samples."};
+    set_axis(&plot, spans, count, limit.x, claim ? "points" : "percent right");
+    strata_buffer_text(page, "<figure><figcaption>");
+    strata_html_text(page, title);
+    strata_buffer_text(page, "</figcaption>\n");
+    strata_plot_forest(page, &plot, spans, count, &limit);
+    strata_buffer_text(page, claim
+                                 ? "<p class=\"note\">Right of the line row 12 is better. Coloured: certain after "
+                                   "Holm's correction over rows 3 to 10 (p &lt; 0.05).</p></figure>\n"
+                                 : "<p class=\"note\">Intervals over test samples; row 12 is coloured.</p></figure>\n");
+}
+
+/* ---- tables ---- */
+
+static void put_field(struct strata_buffer *page, const json_t *field, bool benchmark, bool signs) {
+    if (!field || !isfinite(number_of(field, "mean"))) {
+        strata_buffer_text(page, "<td>–</td>");
+        return;
+    }
+    double scale = benchmark ? 1 : 100;
+    strata_buffer_printf(page, signs ? "<td>%+.*f" : "<td>%.*f", benchmark ? 3 : 1, scale * number_of(field, "mean"));
+    if (json_object_get(field, "low"))
+        strata_buffer_printf(
+            page, signs ? " <span class=\"n\">[%+.1f, %+.1f]</span>" : " <span class=\"n\">[%.1f, %.1f]</span>",
+            100 * number_of(field, signs ? "wide_low" : "low"), 100 * number_of(field, signs ? "wide_high" : "high"));
+    strata_buffer_text(page, "</td>");
+}
+
+static void put_cost(struct strata_buffer *page, const json_t *row) {
+    static const char *const keys[] = {"sft_samples", "sft_steps",      "grpo_samples",
+                                       "grpo_steps",  "trained_tokens", "sampled_tokens"};
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+        double value = number_of(json_object_get(row, "cost"), keys[k]);
+        if (isfinite(value))
+            strata_buffer_printf(page, "<td%s>%.0f</td>", k ? "" : " class=\"first\"", value);
+        else
+            strata_buffer_printf(page, "<td%s>–</td>", k ? "" : " class=\"first\"");
+    }
+}
+
+/* Every column of every row, with what the row took. */
+static void put_numbers(struct strata_buffer *page, const json_t *results, const json_t *table) {
+    const json_t *columns = json_object_get(results, "columns"), *base = json_object_get(results, "base");
+    size_t index, c;
+    json_t *row, *column;
+    strata_buffer_text(page, "<details><summary>All figures</summary><div class=\"scroll\" tabindex=\"0\">\n"
+                             "<table class=\"numbers\"><thead><tr><th>paradigm</th>");
+    json_array_foreach(columns, c, column) {
+        strata_buffer_text(page, "<th>");
+        strata_html_text(page, text_of(column, "name"));
+        strata_buffer_text(page, "</th>");
+    }
+    strata_buffer_text(page,
+                       "<th class=\"first\">SFT samples</th><th>updates</th><th>GRPO samples</th><th>updates</th>"
+                       "<th>tokens trained</th><th>sampled</th></tr></thead>\n<tbody><tr><td>before training</td>");
+    json_array_foreach(columns, c, column) {
+        put_field(page, json_object_get(base, text_of(column, "name")),
+                  strcmp(text_of(column, "kind"), "benchmark") == 0, false);
+    }
+    strata_buffer_text(page, "<td class=\"first\"></td><td></td><td></td><td></td><td></td><td></td></tr>\n");
+    json_array_foreach(json_object_get(table, "rows"), index, row) {
+        char name[48];
+        row_name(name, row);
+        strata_buffer_text(page, "<tr><td>");
+        strata_html_text(page, name);
+        strata_buffer_text(page, "</td>");
+        json_array_foreach(columns, c, column) {
+            put_field(page, field_of(row, "score", text_of(column, "name")),
+                      strcmp(text_of(column, "kind"), "benchmark") == 0, false);
+        }
+        put_cost(page, row);
+        strata_buffer_text(page, "</tr>\n");
+    }
+    strata_buffer_text(page, "</tbody></table></div></details>\n");
+}
+
+static void put_claims(struct strata_buffer *page, const json_t *table) {
+    const char *family = text_of(table, "family");
+    size_t index;
+    json_t *row;
+    strata_buffer_text(page, "<details><summary>Row 12 minus row k</summary><div class=\"scroll\" tabindex=\"0\">\n"
+                             "<table class=\"numbers\"><thead><tr><th>row</th><th>all</th><th>");
+    strata_html_text(page, family);
+    strata_buffer_text(page, "</th><th>± over seeds</th><th>p, Holm</th></tr></thead>\n<tbody>");
+    json_array_foreach(json_object_get(table, "rows"), index, row) {
+        const json_t *own = field_of(row, "claim", family);
+        double p = number_of(own, "p_holm");
+        char name[48];
+        if (!own) continue;
+        row_name(name, row);
+        strata_buffer_text(page, "<tr><td>");
+        strata_html_text(page, name);
+        strata_buffer_text(page, "</td>");
+        put_field(page, field_of(row, "claim", "all"), false, true);
+        put_field(page, own, false, true);
+        strata_buffer_printf(page, "<td>%.1f</td>", 100 * number_of(own, "spread"));
+        if (isfinite(p))
+            strata_buffer_printf(page, "<td>%.3f</td></tr>\n", p);
+        else
+            strata_buffer_text(page, "<td></td></tr>\n");
+    }
+    strata_buffer_text(page, "</tbody></table></div></details>\n");
+}
+
+static void put_paper(struct strata_buffer *page, const json_t *results, const json_t *table) {
+    const json_t *paper = json_object_get(table, "paper"), *rows = json_object_get(table, "rows");
+    const json_t *claimed = json_array_get(rows, json_array_size(rows) ? json_array_size(rows) - 1 : 0);
+    const char *name;
+    json_t *value;
+    (void)results;
+    if (!json_object_size(paper)) return;
+    strata_buffer_text(page, "<p class=\"note\">The paper's row 12 (Qwen2.5-VL-7B):");
+    json_object_foreach((json_t *)json_object_get(table, "paper"), name, value) {
+        double number = json_number_value(value), ours = number_of(field_of(claimed, "score", name), "mean");
+        strata_buffer_printf(page, " %s %.*f", name, number < 1 ? 3 : 1, number);
+        if (isfinite(ours)) strata_buffer_printf(page, " (here %.*f)", number < 1 ? 3 : 1, ours);
+    }
+    strata_buffer_text(page, ".</p>\n");
+}
+
+/* ---- summary ---- */
+
+static void put_tile(struct strata_buffer *page, const json_t *results, const json_t *table) {
+    const char *family = text_of(table, "family");
+    size_t index, ahead = 0, certain = 0, compared = 0;
+    json_t *row;
+    double score = (double)NAN;
+    double base = 100 * number_of(json_object_get(json_object_get(results, "base"), family), "mean");
+    json_array_foreach(json_object_get(table, "rows"), index, row) {
+        const json_t *claim = field_of(row, "claim", family);
+        double k = number_of(row, "row");
+        if (k == ROWS) score = 100 * number_of(field_of(row, "score", family), "mean");
+        if (!claim || k < 3 || k > 10) continue;
+        compared++;
+        ahead += number_of(claim, "mean") > 0;
+        certain += number_of(claim, "mean") > 0 && number_of(claim, "p_holm") < 0.05;
+    }
+    strata_buffer_text(page, "<div class=\"tile\"><dt>");
+    strata_html_printf(page, "%s, %s: row 12", title_of(table), family);
+    strata_buffer_text(page, "</dt><dd>");
+    if (isfinite(score))
+        strata_buffer_printf(page, "%.1f %%", score);
+    else
+        strata_buffer_text(page, "–");
+    strata_buffer_printf(page,
+                         "</dd><dd class=\"detail\">%.1f %% before; ahead of %zu of rows 3 to 10 (%zu compared), with "
+                         "certainty %zu</dd></div>\n",
+                         base, ahead, compared, certain);
+}
+
+static void put_measure(struct strata_buffer *page, const char *family, const char *name, const json_t *agreement) {
+    static const char *const keys[] = {"kappa", "spearman", "kendall"};
+    if (!(number_of(agreement, "samples") > 0)) return;
+    strata_buffer_text(page, "<tr><td>");
+    strata_html_printf(page, "%s: %s", family, name);
+    strata_buffer_printf(page, "</td><td>%.0f</td><td>%.1f %%</td>", number_of(agreement, "samples"),
+                         100 * number_of(agreement, "equal"));
+    for (size_t k = 0; k < 3; k++) {
+        double value = number_of(agreement, keys[k]);
+        if (isfinite(value))
+            strata_buffer_printf(page, "<td>%+.2f</td>", value);
+        else
+            strata_buffer_text(page, "<td>–</td>");
+    }
+    strata_buffer_text(page, "</tr>\n");
+}
+
+static void put_stability(struct strata_buffer *page, const json_t *results) {
+    size_t index;
+    json_t *family;
+    strata_buffer_text(page,
+                       "<section aria-labelledby=\"h-stable\">\n<h2 id=\"h-stable\">How firm are the strata?</h2>\n"
+                       "<p>Agreement of the two measures, of each with itself under another seed, with guessing "
+                       "discounted, and with the median over tokens in the mean's place.</p>\n"
+                       "<div class=\"scroll\" tabindex=\"0\"><table class=\"numbers\"><thead><tr><th>agreement of</th>"
+                       "<th>pairs</th><th>same stratum</th><th>kappa</th><th>Spearman</th><th>Kendall</th></tr>"
+                       "</thead>\n<tbody>");
+    json_array_foreach(json_object_get(results, "difficulty"), index, family) {
+        const char *name = text_of(family, "family");
+        const json_t *retest = json_object_get(family, "retest");
+        put_measure(page, name, "PISM with CMAB", json_object_get(family, "agreement"));
+        put_measure(page, name, "PISM, two seeds", json_object_get(retest, "pism"));
+        put_measure(page, name, "CMAB, two seeds", json_object_get(retest, "cmab"));
+        put_measure(page, name, "PISM, guessing discounted", json_object_get(family, "guessing"));
+        put_measure(page, name, "CMAB, median over tokens", json_object_get(family, "tokens"));
+    }
+    strata_buffer_text(page, "</tbody></table></div>\n</section>\n");
+}
+
+int strata_report_study_put(struct strata_buffer *page, const json_t *results, const char *directory,
+                            struct strata_error *err) {
+    const json_t *settings = json_object_get(results, "settings"), *tables = json_object_get(results, "tables");
+    size_t index, seeds = json_array_size(json_object_get(settings, "seeds"));
+    json_t *table;
+    int code = 0;
+    strata_buffer_text(page, "<section aria-label=\"Study\">\n<dl class=\"tiles\">\n");
+    json_array_foreach(tables, index, table) {
+        put_tile(page, results, table);
+    }
+    strata_buffer_text(page, "</dl>\n<p>");
+    strata_html_printf(page, "Model %s, data %s, budgets matched by %s, %zu seed%s.", text_of(settings, "model"),
+                       text_of(settings, "data"), text_of(settings, "match"), seeds, seeds == 1 ? "" : "s");
+    strata_buffer_text(page, "</p>\n</section>\n");
+    json_array_foreach(tables, index, table) {
+        strata_buffer_printf(page, "<section aria-labelledby=\"h-table-%zu\">\n<h2 id=\"h-table-%zu\">", index, index);
+        strata_html_printf(page, "Table %zu: %s strata, trained on %s", index + 1, title_of(table),
+                           text_of(table, "family"));
+        strata_buffer_text(page, "</h2>\n");
+        put_paper(page, results, table);
+        strata_buffer_text(page, "<div class=\"pair\">\n");
+        put_forest(page, results, table, index, false);
+        put_forest(page, results, table, index, true);
+        strata_buffer_text(page, "</div>\n");
+        put_numbers(page, results, table);
+        put_claims(page, table);
+        code = strata_report_curves_put(page, table, index, directory, err);
+        if (code) return code;
+        strata_buffer_text(page, "</section>\n");
+    }
+    strata_buffer_text(page,
+                       "<section aria-labelledby=\"h-learns\">\n<h2 id=\"h-learns\">Which strata learn?</h2>\n"
+                       "<p>Mean reward of a row's GRPO groups over its run, by the stratum of their sample: row 1, "
+                       "where it was run, sees all of them.</p>\n<div class=\"multiples\">\n");
+    json_array_foreach(tables, index, table) {
+        strata_report_strata_put(page, table, index);
+    }
+    strata_buffer_text(page, "</div>\n</section>\n");
+    put_stability(page, results);
+    return strata_buffer_check(page, err);
+}
