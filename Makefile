@@ -12,7 +12,8 @@ WERROR   ?= OFF
 FUZZ_SECONDS ?= 600
 
 .PHONY: all help setup build install demo data test asan tsan early-stopping mutate fuzz lint format docs docs-check newcomer report-shots clean \
-        conformance conformance-training conformance-easyvqa conformance-rewards conformance-benchmarks
+        conformance conformance-training conformance-easyvqa conformance-rewards conformance-benchmarks \
+        python-test
 
 all: build
 
@@ -130,6 +131,12 @@ conformance-benchmarks: setup
 	@test -n "$(FILE)" || { echo "usage: make conformance-benchmarks FILE=benchmarks.jsonl" >&2; exit 2; }
 	@scripts/build.sh $(BUILD)
 	@BUILD=$(BUILD) scripts/conformance.sh benchmarks $(FILE) $(if $(KIT),--kit-sources $(KIT))
+
+## python-test [PYTHON=python3]  the Python packages' tests, from the source tree
+PYTHON ?= python3
+python-test: setup
+	@scripts/build.sh $(BUILD) -- strata strata_shared
+	@PYTHON=$(PYTHON) tests/cli/python.sh $(BUILD)/strata
 
 ## clean                        remove the build trees (fetched data stays)
 clean:

@@ -11,6 +11,7 @@
 #include "cli/setup_http.h"
 #include "cli/setup_parts.h"
 #include "cli/terminal.h"
+#include "engine/recorded.h"
 
 #define ID(name) STRATA_OPTION_ID_##name
 
@@ -83,6 +84,20 @@ int strata_setup_score(struct strata_score_options *options, const struct strata
         options->dataset.system = system;
     }
     return status;
+}
+
+/* --cmab-from: who answers, and how the answers were drawn. */
+static int setup_recorded(struct strata_engine **out, struct strata_score_options *options,
+                          const struct strata_arguments *arguments, struct strata_error *err) {
+    const struct strata_value *files = &arguments->values[ID(CMAB_FROM)];
+    if (strata_given(arguments, ID(METRIC)) && options->metrics != STRATA_METRIC_CMAB)
+        return strata_fail(err, STRATA_ERR_USAGE, "--cmab-from brings the attention balance only: --metric cmab");
+    if (options->cut.attempts > 1)
+        return strata_fail(err, STRATA_ERR_USAGE, "--cmab-from has one answer for each record: no --attempts");
+    options->metrics = STRATA_METRIC_CMAB;
+    int status = strata_engine_recorded(out, files->items, files->count, err);
+    if (!status) strata_recorded_sampling(&options->cmab_sampling, *out);
+    return status ? status : strata_recorded_check(*out, options->data, &options->dataset, err);
 }
 
 /* ---- progress ---- */
@@ -264,12 +279,15 @@ int strata_cli_score(const struct strata_arguments *arguments, struct strata_err
     struct strata_cache *cache = NULL;
     int status = strata_setup_score(&options, arguments, err);
     if (!status) status = strata_setup_cache(&cache, arguments, err);
-    if (!status)
+    bool recorded = strata_given(arguments, ID(CMAB_FROM));
+    if (!status && recorded)
+        status = setup_recorded(&engine, &options, arguments, err);
+    else if (!status)
         status = strcmp(strata_text(arguments, ID(ENGINE)), "http") == 0
                      ? strata_setup_http(&engine, cache, arguments, err)
                      : strata_setup_engine(&engine, arguments, err);
     if (!status && !strata_flag(arguments, ID(QUIET))) {
-        strata_print_plan(engine, arguments);
+        if (!recorded) strata_print_plan(engine, arguments);
         strata_print_data(options.data);
     }
     if (!status) status = run_score(&summary, engine, &options, arguments, err);

@@ -157,7 +157,7 @@ static void trim_cache(struct strata_run *run, const struct strata_active *keep)
 int strata_active_load(struct strata_run *run, struct strata_active *active, struct strata_error *err) {
     const struct strata_sample *sample = &active->sample;
     active->used = ++run->clock;
-    if (active->images) return 0;
+    if (active->images || strata_engine_capabilities(run->engine) & STRATA_CAN_SKIP_IMAGES) return 0;
     double begin_seconds = strata_seconds();
     int code = strata_alloc(&active->images, sample->image_count, sizeof *active->images, err);
     for (size_t i = 0; !code && i < sample->image_count; i++) {

@@ -249,7 +249,8 @@ static int keep_draw(struct strata_run *run, struct strata_active *active, unsig
     return strata_store_put_draw(run->store, active->sample.index, &draw, err);
 }
 
-/* A request that failed is never graded: its draw stays open and the sample waits for another run. */
+/* A request without an answer is never graded: its draw stays open and the sample waits for another run. That there is
+ * none yet among answers made before is no failure. */
 static int failed_request(struct strata_run *run, struct strata_active *active, unsigned kind,
                           const struct strata_result *result, struct strata_error *err) {
     if (kind == STRATA_TAG_ATTEMPT)
@@ -258,7 +259,7 @@ static int failed_request(struct strata_run *run, struct strata_active *active, 
         strata_pism_reopen(&active->pism, kind, result->draw);
     active->failed = true;
     int code = strata_active_store(run, active, err);
-    if (code) return code;
+    if (code || result->finish == STRATA_FINISH_ABSENT) return code;
     run->summary->failed_requests++;
     run->last_failure = result->error;
     if (++run->failures_in_a_row < MAX_FAILURES_IN_A_ROW) return 0;
@@ -291,7 +292,8 @@ int strata_run_take(struct strata_run *run, const struct strata_result *result, 
     active->in_flight--;
     run->in_flight--;
     active->idle = false;
-    int code = result->finish == STRATA_FINISH_ERROR || result->finish == STRATA_FINISH_CANCELLED
+    int code = result->finish == STRATA_FINISH_ERROR || result->finish == STRATA_FINISH_CANCELLED ||
+                       result->finish == STRATA_FINISH_ABSENT
                    ? failed_request(run, active, kind, result, err)
                    : keep(run, active, kind, result, err);
     if (code) return strata_run_reject(run, active, code, err);

@@ -51,9 +51,12 @@ static int check_options(const struct strata_score_options *options, const struc
         return usage(err, "patch masks need the size of a patch");
     if (!(options->speculation >= 0)) return usage(err, "the speculation share must not be negative");
     if (!(can & STRATA_CAN_IMAGES)) return strata_fail(err, STRATA_ERR_UNSUPPORTED, "this engine takes no images");
+    if (options->metrics & STRATA_METRIC_PISM && can & STRATA_CAN_SKIP_IMAGES)
+        return strata_fail(err, STRATA_ERR_UNSUPPORTED, "PISM asks about masked images, which no recorded answer saw");
     if (options->metrics & STRATA_METRIC_CMAB && !(can & STRATA_CAN_ATTENTION)) {
         strata_fail(err, STRATA_ERR_UNSUPPORTED, "CMAB needs attention, which this engine does not report");
-        return strata_fail_hint(err, STRATA_ERR_UNSUPPORTED, "--metric pism, or the native engine");
+        return strata_fail_hint(err, STRATA_ERR_UNSUPPORTED,
+                                "--metric pism; the native engine; or --cmab-from (python -m strata_hf)");
     }
     return 0;
 }

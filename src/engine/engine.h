@@ -22,7 +22,8 @@ enum strata_capability {
     STRATA_CAN_LOGPROBS = 4,  /* log-prob of each response token */
     STRATA_CAN_ATTENTION = 8, /* attention mass per prompt segment (CMAB) */
     STRATA_CAN_FORCE = 16,    /* score a given response (teacher forcing) */
-    STRATA_CAN_IMAGES = 32
+    STRATA_CAN_IMAGES = 32,
+    STRATA_CAN_SKIP_IMAGES = 64 /* answers were made before: requests need no pixels */
 };
 
 struct strata_sampling {
@@ -64,7 +65,13 @@ struct strata_request {
     void *on_text_context;
 };
 
-enum strata_finish { STRATA_FINISH_STOP, STRATA_FINISH_LENGTH, STRATA_FINISH_ERROR, STRATA_FINISH_CANCELLED };
+enum strata_finish {
+    STRATA_FINISH_STOP,
+    STRATA_FINISH_LENGTH,
+    STRATA_FINISH_ERROR,
+    STRATA_FINISH_CANCELLED,
+    STRATA_FINISH_ABSENT /* nobody was asked: this engine holds answers made before, and none for this sample */
+};
 
 /* Attention mass: masses[(l*N + n)*S + s] = attention of the query that produces response token n (0-based) on prompt
  * segment s at decoder layer l (0-based), averaged over heads; float32. */

@@ -29,6 +29,9 @@ expect 2 "needs --model" -- generate q
 expect 2 "needs --out" -- score data.jsonl
 expect 2 "needs a value" -- score data.jsonl --out
 expect 2 "nothing says what to select" -- select "$out" --out "$out/x.jsonl"
+expect 2 "brings the attention balance only" -- score data.jsonl --cmab-from x.jsonl --out "$out/r" --metric pism,cmab
+expect 2 "no --attempts" -- score data.jsonl --cmab-from x.jsonl --out "$out/r" --attempts 2 --cmab-temperature 1
+expect 1 "x.jsonl" -- score data.jsonl --cmab-from x.jsonl --out "$out/r"
 expect 1 "No such file" -- compare "$out/a.safetensors" "$out/b.safetensors"
 expect 0 -- doctor
 grep -q "^kernels .*(in use)" "$out/stdout" || fail "doctor does not say which kernels are in use"
