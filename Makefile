@@ -13,7 +13,7 @@ FUZZ_SECONDS ?= 600
 
 .PHONY: all help setup build install demo data test asan tsan early-stopping mutate fuzz lint format docs docs-check newcomer report-shots clean \
         conformance conformance-training conformance-easyvqa conformance-rewards conformance-benchmarks \
-        python-test
+        python-test python-wheel
 
 all: build
 
@@ -134,9 +134,14 @@ conformance-benchmarks: setup
 
 ## python-test [PYTHON=python3]  the Python packages' tests, from the source tree
 PYTHON ?= python3
+python-test python-wheel: export PYTHON := $(PYTHON)
 python-test: setup
 	@scripts/build.sh $(BUILD) -- strata strata_shared
-	@PYTHON=$(PYTHON) tests/cli/python.sh $(BUILD)/strata
+	@tests/cli/python.sh $(BUILD)/strata
+
+## python-wheel [PYTHON=python3] build the wheel into build/, install it into a fresh environment, test it there
+python-wheel: build
+	@WHEEL=1 KEEP=$(BUILD) tests/cli/wheel.sh $(BUILD)/strata
 
 ## clean                        remove the build trees (fetched data stays)
 clean:

@@ -44,3 +44,8 @@ install(FILES ${CMAKE_BINARY_DIR}/strata.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/
 install(DIRECTORY ${pages}/man1 TYPE MAN)
 install(FILES ${pages}/strata.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME strata)
 install(FILES LICENSE ${CMAKE_BINARY_DIR}/VERSION TYPE DOC)
+
+# The Python wheel (pyproject.toml) takes the library alone, beside the modules of python/strata, under its soname.
+if(SKBUILD)
+  install(FILES $<TARGET_FILE:strata_shared> DESTINATION strata RENAME libstrata.so.0 COMPONENT python)
+endif()

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("STRATA_SHARED", ROOT.parent / "shared"))
 if os.environ.get("STRATA_PYTHON_INSTALLED") != "1":
     sys.path.insert(0, str(ROOT / "python"))
+    os.environ.setdefault("STRATA_LIBRARY", str(ROOT / "build" / "libstrata.so.0"))
 
 
 @pytest.fixture(scope="session")
