@@ -6,7 +6,7 @@ root=$1
 page=$2
 
 mkdir -p home build LMUData my
-for folder in models recipes scripts data; do ln -s "$root/$folder" $folder; done
+for folder in models recipes scripts data docs; do ln -s "$root/$folder" $folder; done
 ln -s "$(command -v strata)" build/strata
 # Every model that a page names is the one that ships.
 for name in M Qwen2.5-VL-3B-Instruct Qwen2.5-VL-7B-Instruct half-billion; do ln -s models/easyvqa-tiny $name; done

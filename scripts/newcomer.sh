@@ -43,9 +43,9 @@ git clone --quiet . "$system/root/strata"
 cp /etc/resolv.conf /etc/hosts "$system/etc/" 2>/dev/null || true
 for file in /etc/pip.conf "${HOME:-/root}/.config/pip/pip.conf" "${HOME:-/root}/.pip/pip.conf"; do
     [ -f "$file" ] || continue
-    cp "$file" "$system/etc/pip.conf"
+    sed 's|^ *cert *=.*|cert = /etc/pip-certificates.pem|' "$file" >"$system/etc/pip.conf"
     certificate=$(sed -n 's/^ *cert *= *//p' "$file")
-    [ ! -f "$certificate" ] || install -D -m 644 "$certificate" "$system/$certificate"
+    [ ! -f "$certificate" ] || cp "$certificate" "$system/etc/pip-certificates.pem"
 done
 mount -t proc proc "$system/proc"
 
