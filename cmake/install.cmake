@@ -27,7 +27,7 @@ file(RELATIVE_PATH STRATA_PC_INCLUDE ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CM
 # What libstrata.a needs beside itself. Not Requires.private: the static closure of curl names libraries whose development
 # files few machines have, and libstrata.a is linked with these libraries as they are.
 set(private)
-foreach(library JANSSON XXHASH PCRE2 UTF8PROC ZLIB ZSTD PNG JPEG WEBP SQLITE CURL)
+foreach(library JANSSON XXHASH PCRE2 UTF8PROC ZLIB ZSTD ZIP PNG JPEG WEBP SQLITE CURL)
   list(APPEND private ${${library}_LDFLAGS})
 endforeach()
 list(REMOVE_DUPLICATES private)

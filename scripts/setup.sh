@@ -3,7 +3,7 @@
 # usage: scripts/setup.sh build|data|fuzz|lint
 set -eu
 
-libraries="cmake ninja-build pkg-config libjansson-dev libxxhash-dev libpcre2-dev libutf8proc-dev zlib1g-dev libzstd-dev
+libraries="cmake ninja-build pkg-config libjansson-dev libxxhash-dev libpcre2-dev libutf8proc-dev zlib1g-dev libzstd-dev libzip-dev
     libpng-dev libjpeg62-turbo-dev libwebp-dev libsqlite3-dev libyaml-dev libcurl4-openssl-dev libgmp-dev libmpfr-dev
     libcairo2-dev fonts-dejavu-core libcmocka-dev"
 

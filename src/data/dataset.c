@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "data/archive.h"
 #include "data/dataset_source.h"
 
 /* Ids seen, as 128-bit hashes in an open-addressing table at most 3/4 full: 21 to 43 bytes a record. Two different ids
@@ -25,6 +26,7 @@ struct strata_dataset {
     char *system;
     size_t index, bad;
     struct id_set ids;
+    struct strata_archives archives;
     struct strata_buffer scratch;
 };
 
@@ -104,6 +106,7 @@ void strata_dataset_close(struct strata_dataset *dataset) {
     strata_source_close(dataset->source);
     strata_data_files_free(&dataset->files);
     strata_buffer_free(&dataset->scratch);
+    strata_archives_free(&dataset->archives);
     free(dataset->ids.slots);
     free(dataset->system);
     free(dataset);
@@ -132,7 +135,8 @@ static int parse(struct strata_dataset *dataset, struct strata_sample *sample, j
     code = strata_sample_parse(sample, record, where, file->directory, default_id, &dataset->options, err);
     if (code) return code;
     sample->index = index;
-    code = id_set_add(&dataset->ids, &fresh, sample->id, err);
+    code = strata_archives_attach(&dataset->archives, sample, err);
+    if (!code) code = id_set_add(&dataset->ids, &fresh, sample->id, err);
     if (!code && !fresh) {
         strata_fail(err, STRATA_ERR_INPUT, "the id \"%.120s\" occurs twice", sample->id);
         code = strata_fail_at(err, STRATA_ERR_INPUT, "%s", where);

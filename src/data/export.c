@@ -165,6 +165,29 @@ static int choose_folder(char **folder, const struct strata_export *export, cons
     return 0;
 }
 
+/* Images that were found in an archive beside the data ("x/a.png" in x.zip) by names that work from anywhere. */
+static int name_members(json_t *record, const struct strata_sample *sample, struct strata_error *err) {
+    json_t *images = json_object_get(record, "images");
+    const char *single = strata_record_value(record, "images") ? "images" : "image";
+    for (size_t i = 0; i < sample->image_count; i++) {
+        const struct strata_image_source *image = &sample->images[i];
+        bool listed = json_is_array(images) && json_is_string(json_array_get(images, i));
+        if (!image->archive || (!listed && !json_is_string(json_object_get(record, single)))) continue;
+        char *path = absolute(image->path);
+        if (path && path[0] != '/') { /* realpath does not look into archives */
+            char *directory = absolute("."), *full = directory ? strata_path_join(directory, path) : NULL;
+            free(directory);
+            free(path);
+            path = full;
+        }
+        json_t *name = path ? json_string(path) : NULL;
+        free(path);
+        if (!name || (listed ? json_array_set_new(images, i, name) : json_object_set_new(record, single, name)))
+            return no_memory(err);
+    }
+    return 0;
+}
+
 /* ---- writing ---- */
 
 /* The record as read, with its id first where it had none. */
@@ -181,6 +204,7 @@ static int own_record(json_t **out, const struct strata_sample *sample, const ch
         }
     }
     int code = folder ? strata_export_rebase(record, folder, err) : 0;
+    if (!code && folder) code = name_members(record, sample, err);
     if (code)
         json_decref(record);
     else

@@ -16,11 +16,34 @@ static int no_memory(struct strata_error *err) {
     return strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
 }
 
+static int set_bytes(json_t *image, const struct strata_buffer *bytes, struct strata_error *err) {
+    struct strata_buffer base64 = {0};
+    strata_base64_encode(&base64, bytes->data, bytes->length);
+    int failed = base64.failed ||
+                 json_object_set_new(image, "bytes", json_stringn(strata_buffer_string(&base64), base64.length));
+    strata_buffer_free(&base64);
+    return failed ? no_memory(err) : 0;
+}
+
+/* A member of an archive, which is closed by the time the columns are known. */
+static int fill_from(json_t *image, const struct strata_image_source *source, struct strata_error *err) {
+    struct strata_buffer bytes = {0};
+    int code = strata_image_source_read(&bytes, source, err);
+    if (!code) code = set_bytes(image, &bytes, err);
+    strata_buffer_free(&bytes);
+    return code;
+}
+
 static int note_files(json_t *record, const struct strata_sample *sample, struct strata_error *err) {
     json_t *images = json_object_get(record, "images");
     for (size_t i = 0; i < sample->image_count; i++) {
         const struct strata_image_source *image = &sample->images[i];
         if (!image->path) continue;
+        if (image->archive) {
+            int code = fill_from(json_array_get(images, i), image, err);
+            if (code) return code;
+            continue;
+        }
         if (access(image->path, R_OK)) {
             strata_fail(err, STRATA_ERR_IO, "cannot read the image %.300s", image->path);
             strata_fail_at(err, STRATA_ERR_IO, "%s", sample->where);
@@ -43,15 +66,11 @@ int strata_export_parquet_add(struct strata_export *export, json_t *record, cons
 
 static int fill_bytes(json_t *image, struct strata_error *err) {
     const char *path = json_string_value(json_object_get(image, FILE_KEY));
-    struct strata_buffer bytes = {0}, base64 = {0};
+    struct strata_buffer bytes = {0};
     if (!path) return 0;
     int code = strata_file_read(&bytes, path, FILE_LIMIT, err);
-    if (!code) strata_base64_encode(&base64, bytes.data, bytes.length);
-    if (!code) code = strata_buffer_check(&base64, err);
-    if (!code && json_object_set_new(image, "bytes", json_stringn(strata_buffer_string(&base64), base64.length)))
-        code = no_memory(err);
+    if (!code) code = set_bytes(image, &bytes, err);
     strata_buffer_free(&bytes);
-    strata_buffer_free(&base64);
     return code;
 }
 

@@ -95,22 +95,38 @@ static int extract_image(char **name, const struct strata_export *export, const 
     return code;
 }
 
+/* Bytes as a file beside what is written. */
+static int file_name(char **name, const struct strata_export *export, const struct strata_image_source *image,
+                     struct strata_error *err) {
+    int code = extract_image(name, export, image, err);
+    if (code || export->paths != STRATA_PATHS_ABSOLUTE) return code;
+    char *full = strata_path_join(export->folder, *name);
+    free(*name);
+    *name = full;
+    return full ? 0 : no_memory(err);
+}
+
+/* No trainer looks into archives: a member becomes a file. */
+static int member_name(char **name, const struct strata_export *export, const struct strata_image_source *image,
+                       struct strata_error *err) {
+    struct strata_buffer bytes = {0};
+    int code = strata_image_source_read(&bytes, image, err);
+    const struct strata_image_source inside = {.bytes = (unsigned char *)bytes.data, .length = bytes.length};
+    if (!code) code = file_name(name, export, &inside, err);
+    strata_buffer_free(&bytes);
+    return code;
+}
+
 /* ms-swift reads data URLs; LLaMA-Factory and TRL want files. */
 static int image_name(char **name, const struct strata_export *export, const struct strata_image_source *image,
                       const char *folder, struct strata_error *err) {
     *name = NULL;
+    if (image->archive && export->paths != STRATA_PATHS_KEEP) return member_name(name, export, image, err);
     if (!image->bytes) {
         *name = folder ? strata_path_join(folder, image->name) : strata_strdup(image->name);
         return *name ? 0 : no_memory(err);
     }
-    if (export->format != STRATA_FORMAT_SWIFT) {
-        int code = extract_image(name, export, image, err);
-        if (code || export->paths != STRATA_PATHS_ABSOLUTE) return code;
-        char *full = strata_path_join(export->folder, *name);
-        free(*name);
-        *name = full;
-        return full ? 0 : no_memory(err);
-    }
+    if (export->format != STRATA_FORMAT_SWIFT) return file_name(name, export, image, err);
     struct strata_buffer url = {0};
     strata_buffer_printf(&url, "data:image/%s;base64,", image_type(image));
     strata_base64_encode(&url, image->bytes, image->length);

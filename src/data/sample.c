@@ -16,11 +16,7 @@
 
 void strata_sample_free(struct strata_sample *sample) {
     for (size_t i = 0; i < sample->message_count; i++) free(sample->messages[i].text);
-    for (size_t i = 0; i < sample->image_count; i++) {
-        free(sample->images[i].path);
-        free(sample->images[i].name);
-        free(sample->images[i].bytes);
-    }
+    for (size_t i = 0; i < sample->image_count; i++) strata_image_source_free(&sample->images[i]);
     free(sample->messages);
     free(sample->images);
     free(sample->id);

@@ -18,12 +18,23 @@ struct strata_message {
 };
 
 /* Where an image's bytes are. Exactly one of path / bytes is set (bytes: the record held the file itself). */
+struct strata_archive;
 struct strata_image_source {
-    char *path; /* absolute or relative to the process, already joined with the data set's directory */
+    char *path; /* absolute or relative to the process, already joined with the data set's directory; of a member of an
+                   archive "…/x.zip/member" */
     char *name; /* as written in the record */
     unsigned char *bytes;
     size_t length;
+    struct strata_archive *archive; /* NULL, or what holds `member`; held until the source is freed */
+    char *member;
 };
+/* The bytes as they are stored, into out (cleared first); or the picture. From any thread. */
+struct strata_image;
+int strata_image_source_read(struct strata_buffer *out, const struct strata_image_source *source,
+                             struct strata_error *err);
+int strata_image_source_load(struct strata_image *out, const struct strata_image_source *source,
+                             struct strata_error *err);
+void strata_image_source_free(struct strata_image_source *source); /* what it owns, not the struct */
 
 struct strata_sample {
     char *id;

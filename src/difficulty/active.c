@@ -163,8 +163,7 @@ int strata_active_load(struct strata_run *run, struct strata_active *active, str
     for (size_t i = 0; !code && i < sample->image_count; i++) {
         const struct strata_image_source *source = &sample->images[i];
         struct strata_image *image = &active->images[i];
-        code = source->path ? strata_image_load(image, source->path, err)
-                            : strata_image_decode(image, source->bytes, source->length, source->name, err);
+        code = strata_image_source_load(image, source, err);
         if (!code) active->image_bytes += 3 * image->width * image->height;
     }
     run->cached_bytes += active->image_bytes;

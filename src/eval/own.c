@@ -50,8 +50,7 @@ static int submit(struct own *own, const struct strata_sample *sample, struct st
     int code = strata_alloc(&images, sample->image_count, sizeof *images, err);
     for (; count < sample->image_count && !code; count++) {
         const struct strata_image_source *source = &sample->images[count];
-        code = source->path ? strata_image_load(&images[count], source->path, err)
-                            : strata_image_decode(&images[count], source->bytes, source->length, source->name, err);
+        code = strata_image_source_load(&images[count], source, err);
         if (code) break;
     }
     char tag[32];

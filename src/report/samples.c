@@ -162,8 +162,7 @@ static int add_images(struct browsing *browsing, const char *id, struct strata_e
     struct strata_mask mask = browsing->mask;
     if (browsing->record.image_count == 0) return 0;
     bool full = browsing->image_bytes >= browsing->options->image_bytes;
-    if (full || (source->path ? strata_image_load(&image, source->path, NULL)
-                              : strata_image_decode(&image, source->bytes, source->length, "image", NULL))) {
+    if (full || strata_image_source_load(&image, source, NULL)) {
         browsing->out->without_images++;
         return 0;
     }

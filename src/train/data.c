@@ -53,8 +53,7 @@ int strata_train_images_load(struct strata_train_images *out, const struct strat
     for (size_t i = 0; !code && i < sample->image_count; i++) {
         const struct strata_image_source *source = &sample->images[i];
         struct strata_image *image = &out->images[i];
-        code = source->path ? strata_image_load(image, source->path, err)
-                            : strata_image_decode(image, source->bytes, source->length, source->name, err);
+        code = strata_image_source_load(image, source, err);
         if (code) break;
         out->count = i + 1;
         code = strata_image_grid(&out->grids[i], processor, image->height, image->width, err);

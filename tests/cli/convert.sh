@@ -92,6 +92,17 @@ grep -qF "\"$(realpath "$out")/fehlt/ä b.png\"" "$out/there/x.jsonl" || fail "t
 grep -qF '"/abs/c.jpg"' "$out/there/x.jsonl" || fail "an absolute path changed"
 grep -qF "data:image/png;base64,$pixel" "$out/there/x.jsonl" || fail "an inline image changed"
 
+# Images in a tar: named from elsewhere as they are read, for trainers as files, for verl as bytes.
+tar cf "$out/pics.tar" -C "$out" pixel.png
+echo '{"id": "t", "question": "<image>q", "answer": "y", "image": "pics/pixel.png"}' >"$out/tar.jsonl"
+convert "$out/tar.jsonl" "$out/there/tar.jsonl"
+grep -qF "\"image\": \"$(realpath "$out")/pics.tar/pixel.png\"" "$out/there/tar.jsonl" || fail "no name in the tar: $(cat "$out/there/tar.jsonl")"
+convert "$out/there/tar.jsonl" "$out/tar-swift.jsonl" --format swift
+cmp -s "$out/pixel.png" "$out"/tar-swift.jsonl.images/*.png || fail "a member of the tar did not become a file"
+convert "$out/tar.jsonl" "$out/tar.parquet" --format verl
+convert "$out/tar.parquet" "$out/tar-verl.jsonl"
+grep -qF "\"bytes\": \"$pixel\"" "$out/tar-verl.jsonl" || fail "a member of the tar did not become bytes"
+
 # Several files, gzip, zstd, JSON arrays, Parquet; the layout is said.
 gzip -c "$out/plain.jsonl" >"$out/part-1.jsonl.gz"
 echo '[{"id": "m", "question": "q", "answer": "y"}]' >"$out/part-2.json"
