@@ -6,6 +6,7 @@
 
 #define THINGS_MOST 20
 #define TRIES       60
+#define CLEAR_LEAD  4 /* hundredths of the side */
 
 struct placed {
     struct strata_synth_thing thing;
@@ -101,6 +102,24 @@ void strata_synth_detection(struct strata_synth_draw *draw) {
     strata_buffer_text(draw->answer, "]");
 }
 
+/* How far along a way (an index of `words` below) a thing is. */
+static double reach(const struct placed *item, int way) {
+    double place = way < 2 ? item->x : item->y;
+    return way % 2 ? place : -place;
+}
+
+static const struct placed *furthest(double *lead, const struct placed *items, int count, int way) {
+    const struct placed *best = items;
+    for (int i = 1; i < count; i++)
+        if (reach(&items[i], way) > reach(best, way)) best = &items[i];
+    *lead = 100;
+    for (int i = 0; i < count; i++) {
+        double behind = reach(best, way) - reach(&items[i], way);
+        if (&items[i] != best && behind < *lead) *lead = behind;
+    }
+    return best;
+}
+
 /* The thing that is furthest in a direction among several of one shape. */
 static void ground_extreme(struct strata_synth_draw *draw) {
     static const char *const words[] = {"leftmost", "rightmost", "topmost", "lowest"};
@@ -111,12 +130,13 @@ static void ground_extreme(struct strata_synth_draw *draw) {
         put(draw, &scene, thing, strata_synth_real(draw, 9, 14));
     }
     for (int i = 0; i < 2; i++) put(draw, &scene, other_shape(draw, shape), strata_synth_real(draw, 9, 14));
+    /* A direction in which one is clearly first; mostly the first one tried. */
+    const struct placed *best = NULL;
     int way = strata_synth_pick(draw, 0, 3);
-    const struct placed *best = &scene.items[0];
-    for (int i = 1; i < 3; i++) {
-        const struct placed *item = &scene.items[i];
-        double gain = way < 2 ? best->x - item->x : best->y - item->y;
-        if (way % 2 ? gain < 0 : gain > 0) best = item;
+    double lead = 0;
+    for (int tries = 0; tries < 4 && lead < CLEAR_LEAD; tries++) {
+        way = (way + (tries > 0)) % 4;
+        best = furthest(&lead, scene.items, 3, way);
     }
     draw->task = "extreme";
     strata_buffer_printf(draw->question, "Where is the %s %s? bbox_2d and label.", words[way],

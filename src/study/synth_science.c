@@ -63,9 +63,16 @@ static void balance(struct strata_synth_draw *draw) {
     static const int dark[] = {0, 3, 4, 5, 6, 7};
     int a = strata_synth_pick(draw, 2, 9), b = strata_synth_pick(draw, 1, 9), c = strata_synth_pick(draw, 1, a + b - 1);
     if (c > 9) c = strata_synth_pick(draw, 1, 9);
-    const double foot[] = {50, 60, 60, 92, 40, 92};
+    const double foot[] = {50, 82, 66, 94, 34, 94};
     strata_canvas_polygon(draw->canvas, foot, 3, strata_synth_ink(draw, 6));
-    strata_canvas_segment(draw->canvas, 4, 58, 96, 58, 3, draw->pen);
+    strata_canvas_segment(draw->canvas, 50, 14, 50, 86, 3, draw->pen);
+    strata_canvas_segment(draw->canvas, 24, 16, 76, 16, 3, draw->pen);
+    for (int side = 0; side < 2; side++) {
+        double middle = side ? 76 : 24;
+        const double strings[] = {middle - 21, 58, middle, 16, middle + 21, 58};
+        strata_canvas_line(draw->canvas, strings, 3, 1, steel);
+        strata_canvas_segment(draw->canvas, middle - 22, 58, middle + 22, 58, 3, draw->pen);
+    }
     weight(draw, 14, 56, a, dark[strata_synth_pick(draw, 0, 5)]);
     weight(draw, 34, 56, b, dark[strata_synth_pick(draw, 0, 5)]);
     weight(draw, 66, 56, c, dark[strata_synth_pick(draw, 0, 5)]);
