@@ -25,12 +25,13 @@ while IFS= read -r row; do
     expression=${rest% | *}
     program=$(printf '%s' "$command" | sed 's/ .*//')
     arguments=$(printf '%s' "$command" | sed 's/^[^ ]* *//' | sed "s|GOLDEN|$golden|; s|^$program\$||")
+    case $program in *.sh) target=strata ;; *) target=$(basename "$program") ;; esac # scripts drive the program
     cp "$work/$file" "$work/original"
     sed -i "$expression" "$work/$file"
     verdict=caught
     if cmp -s "$work/$file" "$work/original"; then
         verdict="NOT APPLIED: the code has moved on, mend tests/mutations.txt"
-    elif ! ninja -C "$work/build" "$(basename "$program")" >"$work/log" 2>&1; then
+    elif ! ninja -C "$work/build" "$target" >"$work/log" 2>&1; then
         verdict="DOES NOT BUILD"
     elif (cd "$work" && timeout 600 "./$program" $arguments >"$work/log" 2>&1); then
         verdict="NOT CAUGHT by $command"

@@ -183,6 +183,7 @@ int strata_setup_train_options(struct strata_train_options *options, char **syst
     if (!status) status = strata_setup_text(system, arguments, ID(SYSTEM), err);
     if (!status) status = strata_setup_shard(&options->dataset, strata_text(arguments, ID(SHARD)), err);
     if (status) return status;
+    options->grad_shards = strata_size(arguments, ID(GRAD_SHARDS));
     setup_engine(&options->engine, arguments);
     setup_optimiser(options, arguments);
     options->data = arguments->operands[0];
@@ -214,14 +215,19 @@ int strata_setup_training(struct strata_train_options *options, struct strata_cl
                           const struct strata_arguments *arguments, const char *label, struct strata_error *err) {
     *training = (struct strata_cli_training){.arguments = arguments, .label = label};
     int status = strata_setup_train_options(options, &training->system, arguments, err);
+    if (!status) status = strata_ranks_open(&training->ranks, err);
     if (status) return status;
+    options->ranks = training->ranks;
     options->interrupt = strata_interruptible();
     options->observer = (struct strata_train_observer){.context = training,
                                                        .on_plan = on_plan,
                                                        .on_progress = on_progress,
                                                        .on_evaluation = on_evaluation,
                                                        .on_message = on_message};
-    training->progress = strata_progress_create(stderr, strata_flag(arguments, ID(QUIET)));
+    /* One process speaks for all. */
+    bool silent = strata_ranks_index(training->ranks) > 0;
+    if (silent) options->observer = (struct strata_train_observer){0};
+    training->progress = strata_progress_create(stderr, silent || strata_flag(arguments, ID(QUIET)));
     return 0;
 }
 
@@ -258,7 +264,10 @@ int strata_finish_training(struct strata_cli_training *training, const struct st
     if (training->started) strata_progress_finish(training->progress);
     strata_progress_destroy(training->progress);
     free(training->system);
-    if (status) return status;
+    bool silent = strata_ranks_index(training->ranks) > 0;
+    if (silent && strata_ranks_agreed(training->ranks)) *err = (struct strata_error){.code = status};
+    strata_ranks_close(training->ranks, status);
+    if (status || silent) return status;
     if (strata_flag(training->arguments, ID(JSON))) return print_json(summary, err);
     print_summary(options, summary);
     return 0;

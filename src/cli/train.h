@@ -12,6 +12,7 @@ struct strata_cli_training {
     const char *label; /* of the progress line */
     struct strata_progress *progress;
     char *system;
+    struct strata_ranks *ranks;
     bool started;
 };
 /* Reads the shared options over the defaults (and preset) that *options holds already. */

@@ -10,6 +10,7 @@ struct evaluation {
     struct strata_trainer *trainer;
     struct strata_train_evaluation *out;
     char *marks;
+    char *cut; /* (count) 1: the answer was cut off */
     struct strata_verdict verdict;
     size_t ability_capacity;
 };
@@ -36,7 +37,6 @@ static int submit(struct evaluation *evaluation, size_t index, struct strata_err
     /* A record that cannot be asked counts as failed, not as wrong. */
     char line[1400];
     strata_trainer_message(trainer, "held-out record left out: %s", strata_error_line(err, line, sizeof line));
-    evaluation->out->failed++;
     return 0;
 }
 
@@ -61,11 +61,7 @@ static int ability_of(struct strata_train_ability **out, struct evaluation *eval
 static int grade(struct evaluation *evaluation, const struct strata_result *result, struct strata_error *err) {
     const struct strata_train_options *options = evaluation->trainer->options;
     const struct strata_sample *sample = &evaluation->trainer->held_out.samples[result->tag];
-    struct strata_train_ability *ability;
-    if (result->finish == STRATA_FINISH_ERROR) {
-        evaluation->out->failed++;
-        return 0;
-    }
+    if (result->finish == STRATA_FINISH_ERROR) return 0;
     struct strata_verify_input input = {
         .solution = sample->solution,
         .solution_length = strlen(sample->solution),
@@ -75,14 +71,48 @@ static int grade(struct evaluation *evaluation, const struct strata_result *resu
         .verifier = *sample->verifier ? sample->verifier : options->verifier,
         .question = sample->message_count ? sample->messages[sample->message_count - 1].text : NULL};
     int code = strata_verify(&evaluation->verdict, &input, options->verify_mode, err);
-    if (!code) code = ability_of(&ability, evaluation, sample->ability, err);
     if (code) return strata_fail_at_default(err, code, "%s", sample->where);
-    evaluation->out->count++;
     evaluation->marks[result->tag] = evaluation->verdict.correct ? 'r' : 'w';
-    evaluation->out->right += evaluation->verdict.correct;
-    evaluation->out->truncated += result->finish == STRATA_FINISH_LENGTH;
-    ability->count++;
-    ability->right += evaluation->verdict.correct;
+    evaluation->cut[result->tag] = result->finish == STRATA_FINISH_LENGTH;
+    return 0;
+}
+
+/* Every rank answers the records of its turn; here all get the marks of all. */
+static int share_marks(struct evaluation *evaluation, struct strata_error *err) {
+    struct strata_ranks *ranks = evaluation->trainer->ranks;
+    size_t count = evaluation->trainer->held_out.count, N = strata_ranks_count(ranks);
+    struct strata_buffer mine = {0}, all = {0};
+    if (!ranks) return 0;
+    strata_buffer_append(&mine, evaluation->marks, count);
+    strata_buffer_append(&mine, evaluation->cut, count);
+    int code = strata_ranks_exchange(ranks, &all, &mine, err);
+    for (size_t i = 0; !code && i < count; i++) {
+        const char *of = all.data + i % N * 2 * count;
+        evaluation->marks[i] = of[i];
+        evaluation->cut[i] = of[count + i];
+    }
+    strata_buffer_free(&mine);
+    strata_buffer_free(&all);
+    return code;
+}
+
+static int count_marks(struct evaluation *evaluation, struct strata_error *err) {
+    struct strata_train_evaluation *out = evaluation->out;
+    for (size_t i = 0; i < evaluation->trainer->held_out.count; i++) {
+        struct strata_train_ability *ability;
+        bool right = evaluation->marks[i] == 'r';
+        if (evaluation->marks[i] == '-') {
+            out->failed++;
+            continue;
+        }
+        int code = ability_of(&ability, evaluation, evaluation->trainer->held_out.samples[i].ability, err);
+        if (code) return code;
+        out->count++;
+        out->right += right;
+        out->truncated += evaluation->cut[i] == 1;
+        ability->count++;
+        ability->right += right;
+    }
     return 0;
 }
 
@@ -112,14 +142,18 @@ int strata_evaluate_held_out(struct strata_train_evaluation *out, char **marks, 
     struct evaluation evaluation = {.trainer = trainer, .out = out};
     double start = strata_seconds();
     size_t next = 0, count = trainer->held_out.count;
+    size_t N = strata_ranks_count(trainer->ranks), own = strata_ranks_index(trainer->ranks);
     bool got = true;
     int code = strata_alloc(marks, count + 1, 1, err);
     evaluation.marks = *marks;
     if (!code) memset(evaluation.marks, '-', count);
+    if (!code) code = strata_alloc(&evaluation.cut, count, 1, err);
     *out = (struct strata_train_evaluation){.step = trainer->counters.step};
     while (!code && (got || next < count)) {
-        while (!code && next < count && strata_engine_has_room(trainer->engine, 1))
-            code = submit(&evaluation, next++, err);
+        while (!code && next < count && strata_engine_has_room(trainer->engine, 1)) {
+            if (next % N == own) code = submit(&evaluation, next, err);
+            next++;
+        }
         struct strata_result result = {0};
         if (!code) code = strata_engine_poll(trainer->engine, &result, &got, err);
         if (!code && got) {
@@ -128,6 +162,9 @@ int strata_evaluate_held_out(struct strata_train_evaluation *out, char **marks, 
         }
     }
     for (size_t i = 0; code && i < next; i++) strata_engine_cancel(trainer->engine, i);
+    if (!code) code = share_marks(&evaluation, err);
+    if (!code) code = count_marks(&evaluation, err);
+    free(evaluation.cut);
     if (out->ability_count) qsort(out->abilities, out->ability_count, sizeof *out->abilities, by_name);
     strata_verdict_free(&evaluation.verdict);
     out->seconds = strata_seconds() - start;

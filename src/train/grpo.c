@@ -9,6 +9,12 @@
 #include "train/rollout.h"
 #include "train/trainer.h"
 
+/* Of one completion. */
+struct policy_sums {
+    struct strata_policy_sums policy;
+    double entropy;
+};
+
 struct grpo {
     struct strata_trainer trainer;
     const struct strata_grpo_options *options;
@@ -18,10 +24,15 @@ struct grpo {
     /* Of one update: */
     struct strata_tape_group *groups;       /* (prompts) */
     struct strata_tape_response *responses; /* (prompts * G) */
-    struct strata_policy_sums *sums;        /* (prompts * G) */
+    struct policy_sums *sums;               /* (prompts * G) */
+    struct strata_policy_sums *group_sums;  /* (G) */
     size_t *indices;                        /* (prompts) groups of the micro-batch */
     double loss, norm, rate, kl, clipped_low, clipped_high, ratio, entropy;
-    size_t tokens, passes;
+    uint64_t tokens;
+    /* What a shard needs to know: */
+    size_t first, count; /* groups of the update */
+    bool check;
+    struct strata_policy_totals totals;
 };
 
 /* ---- one update ---- */
@@ -60,8 +71,7 @@ static int check_ratio(const struct grpo *grpo, size_t group, struct strata_erro
 }
 
 /* Loss and derivatives of one group's completions. */
-static int group_loss(struct grpo *grpo, size_t group, struct strata_policy_sums *sums,
-                      const struct strata_policy_totals *totals, struct strata_error *err) {
+static int group_loss(struct grpo *grpo, size_t group, struct strata_error *err) {
     struct strata_rollout *rollout = &grpo->rollout;
     size_t at = group * rollout->G;
     struct strata_policy_batch batch = {.completions = rollout->G,
@@ -71,12 +81,18 @@ static int group_loss(struct grpo *grpo, size_t group, struct strata_policy_sums
                                         .ref = rollout->reference,
                                         .advantages = rollout->advantages + at,
                                         .excluded = rollout->excluded + at};
-    return strata_policy_loss(rollout->dlogps, sums, &batch, totals, &grpo->policy, err);
+    int code = strata_policy_loss(rollout->dlogps, grpo->group_sums, &batch, &grpo->totals, &grpo->policy, err);
+    for (size_t i = 0; !code && i < rollout->G; i++) {
+        struct policy_sums *sums = &grpo->sums[at - grpo->first * rollout->G + i];
+        sums->policy = grpo->group_sums[i];
+        for (size_t t = rollout->begin[at + i]; sums->policy.tokens && t < rollout->begin[at + i + 1]; t++)
+            sums->entropy += (double)rollout->entropies[t];
+    }
+    return code;
 }
 
 /* Groups indices[0..count) in one forward and backward. */
-static int run_pass(struct grpo *grpo, size_t first, size_t count, const struct strata_policy_totals *totals,
-                    bool check, struct strata_error *err) {
+static int run_pass(struct grpo *grpo, size_t count, struct strata_error *err) {
     struct strata_trainer *trainer = &grpo->trainer;
     struct strata_rollout *rollout = &grpo->rollout;
     size_t G = rollout->G, rows = 0;
@@ -87,8 +103,8 @@ static int run_pass(struct grpo *grpo, size_t first, size_t count, const struct 
     int code = strata_trainer_tape(trainer, rows, count * G, count, err);
     if (!code) code = strata_trainer_forward(trainer, grpo->groups, count, grpo->options->sampling.temperature, err);
     for (size_t i = 0; !code && i < count; i++) {
-        if (check) code = check_ratio(grpo, grpo->indices[i], err);
-        if (!code) code = group_loss(grpo, grpo->indices[i], grpo->sums + (grpo->indices[i] - first) * G, totals, err);
+        if (grpo->check) code = check_ratio(grpo, grpo->indices[i], err);
+        if (!code) code = group_loss(grpo, grpo->indices[i], err);
     }
     if (!code) code = strata_trainer_backward(trainer, grpo->groups, count, err);
     for (size_t i = 0; !code && i < count; i++) {
@@ -96,7 +112,6 @@ static int run_pass(struct grpo *grpo, size_t first, size_t count, const struct 
         if (group->dembeds) code = strata_trainer_vision_backward(trainer, group->dembeds, &group->images, err);
     }
     grpo->tokens += rows;
-    grpo->passes++;
     return code;
 }
 
@@ -109,20 +124,17 @@ static bool has_gradient(const struct grpo *grpo, size_t group) {
     return false;
 }
 
-static void sum_up(struct grpo *grpo, size_t first, size_t count) {
-    const struct strata_rollout *rollout = &grpo->rollout;
+static void sum_up(struct grpo *grpo) {
     double tokens = 0.0;
-    for (size_t i = 0; i < count * rollout->G; i++) {
-        const struct strata_policy_sums *sums = &grpo->sums[i];
-        size_t at = first * rollout->G + i;
+    for (size_t i = 0; i < grpo->count * grpo->rollout.G; i++) {
+        const struct strata_policy_sums *sums = &grpo->sums[i].policy;
         grpo->loss += sums->loss;
         grpo->kl += sums->kl;
         grpo->ratio += sums->ratio;
         grpo->clipped_low += sums->clipped_low;
         grpo->clipped_high += sums->clipped_high;
+        grpo->entropy += grpo->sums[i].entropy;
         tokens += (double)sums->tokens;
-        for (size_t t = rollout->begin[at]; sums->tokens && t < rollout->begin[at + 1]; t++)
-            grpo->entropy += (double)rollout->entropies[t];
     }
     double divisor = tokens > 0.0 ? tokens : 1.0;
     grpo->kl /= divisor;
@@ -132,33 +144,47 @@ static void sum_up(struct grpo *grpo, size_t first, size_t count) {
     grpo->entropy /= divisor;
 }
 
-/* Gradients of groups [first, first+count), in passes of at most micro_rows rows. */
-static int gather_gradients(struct grpo *grpo, size_t first, size_t count, bool check, struct strata_error *err) {
-    struct strata_policy_totals totals = totals_of(&grpo->rollout, first, count);
+/* Gradients of a shard's groups, in passes of at most micro_rows rows. */
+static int gather_shard(void *context, size_t shard, struct strata_error *err) {
+    struct grpo *grpo = context;
+    const struct strata_trainer *trainer = &grpo->trainer;
     size_t waiting = 0, rows = 0;
+    size_t from = grpo->first + strata_trainer_shard_begin(trainer, shard, grpo->count);
+    size_t to = grpo->first + strata_trainer_shard_begin(trainer, shard + 1, grpo->count);
     int code = 0;
-    memset(grpo->sums, 0, count * grpo->rollout.G * sizeof *grpo->sums);
-    for (size_t g = first; !code && g < first + count; g++) {
+    for (size_t g = from; !code && g < to; g++) {
         if (!has_gradient(grpo, g)) continue;
         strata_rollout_tape(&grpo->groups[0], grpo->responses, &grpo->rollout, g, false);
         size_t own = strata_tape_rows(&grpo->groups[0]);
-        if (waiting && rows + own > grpo->trainer.options->micro_rows) {
-            code = run_pass(grpo, first, waiting, &totals, check, err);
+        if (waiting && rows + own > trainer->options->micro_rows) {
+            code = run_pass(grpo, waiting, err);
             waiting = rows = 0;
         }
         grpo->indices[waiting++] = g;
         rows += own;
     }
-    if (!code && waiting) code = run_pass(grpo, first, waiting, &totals, check, err);
-    if (!code) sum_up(grpo, first, count);
+    if (!code && waiting) code = run_pass(grpo, waiting, err);
+    return code;
+}
+
+static int gather_gradients(struct grpo *grpo, struct strata_error *err) {
+    struct strata_trainer *trainer = &grpo->trainer;
+    grpo->totals = totals_of(&grpo->rollout, grpo->first, grpo->count);
+    memset(grpo->sums, 0, grpo->count * grpo->rollout.G * sizeof *grpo->sums);
+    int code = strata_trainer_gather(trainer, gather_shard, grpo, err);
+    if (!code) code = strata_trainer_share(trainer, grpo->sums, grpo->rollout.G * sizeof *grpo->sums, grpo->count, err);
+    if (!code) code = strata_trainer_add_up(trainer, &grpo->tokens, err);
+    if (!code) sum_up(grpo);
     return code;
 }
 
 /* Features move with the tower: those of the rollout are of the weights that sampled. */
-static int refresh_features(struct grpo *grpo, size_t first, size_t count, struct strata_error *err) {
+static int refresh_features(struct grpo *grpo, struct strata_error *err) {
     struct strata_trainer *trainer = &grpo->trainer;
+    size_t first, last;
     int code = 0;
-    for (size_t g = first; !code && g < first + count; g++) {
+    strata_trainer_own(&first, &last, trainer, grpo->count);
+    for (size_t g = grpo->first + first; !code && g < grpo->first + last; g++) {
         struct strata_rollout_group *group = &grpo->rollout.groups[g];
         free(group->embeds);
         code = strata_features_get(&group->embeds, &trainer->features, group->sample, &group->images, err);
@@ -171,9 +197,12 @@ static int train_update(struct grpo *grpo, size_t first, size_t count, bool fres
     int code = 0;
     grpo->loss = grpo->norm = grpo->rate = grpo->kl = grpo->ratio = grpo->entropy = 0.0;
     grpo->clipped_low = grpo->clipped_high = 0.0;
-    grpo->tokens = grpo->passes = 0;
-    if (!fresh && strata_trainer_trains_vision(trainer)) code = refresh_features(grpo, first, count, err);
-    if (!code) code = gather_gradients(grpo, first, count, fresh && grpo->options->check, err);
+    grpo->tokens = 0;
+    grpo->first = first;
+    grpo->count = count;
+    grpo->check = fresh && grpo->options->check;
+    if (!fresh && strata_trainer_trains_vision(trainer)) code = refresh_features(grpo, err);
+    if (!code) code = gather_gradients(grpo, err);
     if (code == STRATA_ERR_NUMERIC) {
         struct strata_error reason = *err;
         return strata_trainer_skip(trainer, &reason, err);
@@ -418,6 +447,7 @@ static int allocate(struct grpo *grpo, struct strata_error *err) {
     if (!code) code = strata_alloc(&grpo->groups, P, sizeof *grpo->groups, err);
     if (!code) code = strata_alloc(&grpo->responses, P * G, sizeof *grpo->responses, err);
     if (!code) code = strata_alloc(&grpo->sums, P * G, sizeof *grpo->sums, err);
+    if (!code) code = strata_alloc(&grpo->group_sums, G, sizeof *grpo->group_sums, err);
     if (!code) code = strata_alloc(&grpo->indices, P, sizeof *grpo->indices, err);
     return code;
 }
@@ -458,6 +488,7 @@ int strata_grpo(struct strata_train_summary *summary, const struct strata_train_
     free(grpo.groups);
     free(grpo.responses);
     free(grpo.sums);
+    free(grpo.group_sums);
     free(grpo.indices);
     strata_trainer_close(trainer);
     return code;

@@ -94,6 +94,10 @@ json_t *strata_metrics_number(double value) {
 int strata_metrics_write(struct strata_metrics *metrics, json_t *line, struct strata_error *err) {
     struct scalars scalars = {0};
     if (!line) return strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
+    if (!metrics->metrics) {
+        json_decref(line);
+        return 0;
+    }
     int code = write_line(metrics->metrics, metrics->metrics_path, line, err);
     if (!code) code = collect(&scalars, line, "", err);
     if (!code)
@@ -108,7 +112,7 @@ int strata_metrics_write(struct strata_metrics *metrics, json_t *line, struct st
 
 int strata_metrics_completion(struct strata_metrics *metrics, json_t *line, struct strata_error *err) {
     if (!line) return strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
-    int code = write_line(metrics->completions, metrics->completions_path, line, err);
+    int code = metrics->completions ? write_line(metrics->completions, metrics->completions_path, line, err) : 0;
     json_decref(line);
     return code;
 }

@@ -28,7 +28,8 @@ int strata_metrics_open(struct strata_metrics *out, const char *directory, bool 
                         const struct strata_metrics_mark *mark, uint64_t step, struct strata_error *err);
 /* A JSON number, or null for one that is not finite (JSON has none). */
 json_t *strata_metrics_number(double value);
-/* Takes the reference to `line` over. Numbers, also inside nested objects, become TensorBoard scalars named
+/* Where the files are not open (a process that does not write them) lines are dropped.
+ * Takes the reference to `line` over. Numbers, also inside nested objects, become TensorBoard scalars named
  * outer/inner. A NULL line is out of memory. */
 int strata_metrics_write(struct strata_metrics *metrics, json_t *line, struct strata_error *err);
 int strata_metrics_completion(struct strata_metrics *metrics, json_t *line, struct strata_error *err);

@@ -64,8 +64,14 @@ struct collector {
     bool *unusable;
     struct strata_verdict verdict;
     size_t failures;
-    struct strata_error failure; /* the engine's latest */
 };
+
+/* Does this rank sample group `index`? It is the one that trains on it, if the group keeps its place. */
+static bool is_own(const struct collector *collector, size_t index) {
+    size_t first, last, prompts = collector->options->prompts;
+    strata_trainer_own(&first, &last, collector->trainer, prompts);
+    return index % prompts >= first && index % prompts < last;
+}
 
 /* Leaves a record out for the rest of the run. */
 static int leave_out(struct collector *collector, size_t sample, const struct strata_error *reason,
@@ -79,14 +85,13 @@ static int leave_out(struct collector *collector, size_t sample, const struct st
     return strata_fail(err, STRATA_ERR_INPUT, "no record of the data set can be used; the last: %s", reason->what);
 }
 
-/* Prompt and features of a sample into a free group. STRATA_ERR_INPUT or _IO: this sample cannot be used. */
-static int prepare(struct strata_rollout_group *group, struct collector *collector, size_t sample,
-                   struct strata_error *err) {
+/* Prompt and features of a group's sample. STRATA_ERR_INPUT or _IO: this sample cannot be used. */
+static int prepare(struct strata_rollout_group *group, struct collector *collector, struct strata_error *err) {
     struct strata_trainer *trainer = collector->trainer;
     const struct strata_model *model = trainer->model;
+    size_t sample = group->sample;
     const struct strata_sample *record = &trainer->data.samples[sample];
     size_t merge = model->config.vision.merge_size, context = model->config.text.context;
-    *group = (struct strata_rollout_group){.sample = sample};
     int code = strata_train_images_load(&group->images, record, &model->processor, err);
     if (!code)
         code = strata_prompt_build(&group->prompt, model->tokenizer, &model->config.special, record->messages,
@@ -100,7 +105,6 @@ static int prepare(struct strata_rollout_group *group, struct collector *collect
         for (size_t i = 0; i < group->prompt.image_count; i++) tokens += group->prompt.image_tokens[i];
         code = strata_alloc(&group->dembeds, tokens * model->config.text.hidden, sizeof *group->dembeds, err);
     }
-    if (!code) code = strata_alloc(&group->completions, collector->rollout->G, sizeof *group->completions, err);
     return code ? strata_fail_at_default(err, code, "%s", record->where) : 0;
 }
 
@@ -125,32 +129,33 @@ static int submit(struct collector *collector, size_t index, struct strata_error
     return strata_engine_submit(trainer->engine, &request, err);
 }
 
-/* The next usable record of the data order into group `index`, and its request to the engine. */
+/* The next usable record of the data order into group `index`; its request to the engine, where this rank samples it.
+ * Records that turn out to be of no use are marked: what is taken next must not depend on who found out. */
 static int start_group(struct collector *collector, size_t index, struct strata_error *err) {
     struct strata_trainer *trainer = collector->trainer;
-    for (;;) {
-        size_t sample = strata_order_at(&trainer->order, trainer->counters.place++);
-        struct strata_error reason;
-        if (collector->unusable[sample]) continue;
-        int code = prepare(&collector->rollout->groups[index], collector, sample, &reason);
-        if (!code) code = submit(collector, index, &reason);
-        if (!code) return 0;
-        group_free(&collector->rollout->groups[index], collector->rollout->G);
-        if (code != STRATA_ERR_INPUT && code != STRATA_ERR_IO) {
-            *err = reason;
-            return code;
-        }
-        if ((code = leave_out(collector, sample, &reason, err))) return code;
+    struct strata_rollout_group *group = &collector->rollout->groups[index];
+    *group = (struct strata_rollout_group){0};
+    do {
+        group->sample = strata_order_at(&trainer->order, trainer->counters.place++);
+    } while (collector->unusable[group->sample]);
+    int code = strata_alloc(&group->completions, collector->rollout->G, sizeof *group->completions, err);
+    if (code || !is_own(collector, index)) return code;
+    code = prepare(group, collector, &group->reason);
+    if (!code) code = submit(collector, index, &group->reason);
+    if (code == STRATA_ERR_INPUT || code == STRATA_ERR_IO) {
+        group->status = code;
+        return 0;
     }
+    if (code) *err = group->reason;
+    return code;
 }
 
 static void take_result(struct collector *collector, struct strata_result *result) {
     struct strata_rollout_group *group = &collector->rollout->groups[result->tag];
     struct strata_completion *completion = &group->completions[result->draw];
-    group->done++;
     if (result->finish == STRATA_FINISH_ERROR || !result->sampled_logprobs) {
-        collector->failure = result->error;
-        group->failed = true;
+        group->status = STRATA_ERR_ENGINE;
+        group->reason = result->error;
         return;
     }
     completion->ids = result->ids;
@@ -171,7 +176,8 @@ static int sample_groups(struct collector *collector, size_t first, struct strat
     bool got = true;
     int code = 0;
     while (!code && (got || next < rollout->want)) {
-        while (!code && next < rollout->want && strata_engine_has_room(trainer->engine, (uint32_t)rollout->G))
+        while (!code && next < rollout->want &&
+               (!is_own(collector, next) || strata_engine_has_room(trainer->engine, (uint32_t)rollout->G)))
             code = start_group(collector, next++, err);
         struct strata_result result = {0};
         if (!code) code = strata_engine_poll(trainer->engine, &result, &got, err);
@@ -225,26 +231,39 @@ static void move_group(struct strata_rollout *rollout, size_t to, size_t from) {
            rollout->G * sizeof *rollout->rewards);
 }
 
-/* Grades the groups from `count` on and closes ranks over those that are dropped: failed ones, ones whose gold cannot
- * be graded, and with `resample` those of equal rewards. */
+/* Grades this rank's groups from `count` on. A gold that cannot be graded is the record's fault. */
+static int grade_groups(struct collector *collector, struct strata_error *err) {
+    struct strata_rollout *rollout = collector->rollout;
+    for (size_t i = rollout->count; i < rollout->want; i++) {
+        struct strata_rollout_group *group = &rollout->groups[i];
+        if (group->status || !is_own(collector, i)) continue;
+        int code = grade_group(collector, i, &group->reason);
+        if (code && code != STRATA_ERR_INPUT) {
+            *err = group->reason;
+            return code;
+        }
+        group->status = code;
+    }
+    return 0;
+}
+
+/* Closes ranks over the groups from `count` on that are dropped: those that cannot be used, and with `resample` those
+ * of equal rewards. */
 static int keep_groups(struct collector *collector, bool resample, struct strata_error *err) {
     struct strata_rollout *rollout = collector->rollout;
     for (size_t i = rollout->count; i < rollout->want; i++) {
         struct strata_rollout_group *group = &rollout->groups[i];
-        struct strata_error reason;
-        bool failed = group->failed;
+        bool flat = !group->status && is_flat(rollout->rewards + i * rollout->G, rollout->G);
         int code = 0;
-        if (failed) {
+        if (group->status == STRATA_ERR_ENGINE) {
             if (++collector->failures >= MOST_FAILURES)
                 return strata_fail(err, STRATA_ERR_ENGINE, "the engine failed %d prompts in a row; the last: %s",
-                                   MOST_FAILURES, collector->failure.what);
-        } else if ((code = grade_group(collector, i, &reason)) && code != STRATA_ERR_INPUT) {
-            *err = reason;
-            return code;
+                                   MOST_FAILURES, group->reason.what);
+        } else if (group->status && !collector->unusable[group->sample]) {
+            code = leave_out(collector, group->sample, &group->reason, err);
         }
-        bool flat = !failed && !code && is_flat(rollout->rewards + i * rollout->G, rollout->G);
-        if (code && (code = leave_out(collector, group->sample, &reason, err))) return code;
-        if (!failed && !collector->unusable[group->sample] && !(flat && resample)) {
+        if (code) return code;
+        if (!group->status && !(flat && resample)) {
             collector->failures = 0;
             move_group(rollout, rollout->count++, i);
             continue;
@@ -313,6 +332,7 @@ static int score_reference(struct collector *collector, struct strata_error *err
     int code = strata_alloc(&responses, rollout->G, sizeof *responses, err);
     for (size_t g = 0; !code && g < rollout->count; g++) {
         struct strata_tape_group group;
+        if (!is_own(collector, g)) continue;
         strata_rollout_tape(&group, responses, rollout, g, true);
         code = strata_trainer_tape(trainer, strata_tape_rows(&group), rollout->G, 1, err);
         if (code) break;
@@ -333,11 +353,16 @@ int strata_rollout_collect(struct strata_rollout *rollout, struct strata_trainer
     if (left < rollout->want) trainer->counters.place += left;
     int code = 0;
     strata_rollout_clear(rollout);
-    for (size_t tries = 0; !code && rollout->count < rollout->want; tries++) {
+    size_t tries = 0;
+    while (!code && rollout->count < rollout->want) {
+        size_t resampled = rollout->resampled;
         double start = strata_seconds();
         code = sample_groups(&collector, rollout->count, err);
         double sampled = strata_seconds();
+        if (!code) code = grade_groups(&collector, err);
+        if (!code) code = strata_rollout_exchange(rollout, trainer, options->prompts, err);
         if (!code) code = keep_groups(&collector, tries < options->resample_tries, err);
+        tries += rollout->resampled > resampled;
         rollout->rollout_seconds += sampled - start;
         rollout->reward_seconds += strata_seconds() - sampled;
     }
@@ -346,6 +371,10 @@ int strata_rollout_collect(struct strata_rollout *rollout, struct strata_trainer
                                  rollout->G, &options->advantage, err);
     for (size_t g = 0; !code && g < rollout->count; g++)
         rollout->groups[g].flat = is_flat(rollout->rewards + g * rollout->G, rollout->G);
+    /* A group that moved up may have come to another rank. */
+    for (size_t g = 0; !code && g < rollout->count; g++)
+        if (is_own(&collector, g) && !rollout->groups[g].prompt.ids)
+            code = prepare(&rollout->groups[g], &collector, err);
     if (!code) code = lay_out_tokens(rollout, options, trainer->reference != NULL, err);
     if (!code && trainer->reference) code = score_reference(&collector, err);
     strata_verdict_free(&collector.verdict);

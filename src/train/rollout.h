@@ -12,6 +12,7 @@ struct strata_completion {
     float *sampled; /* (N) log-probs it was sampled with */
     bool truncated;
 };
+/* With several ranks each has the completions of all groups, but prompt, images and features of its own only. */
 struct strata_rollout_group {
     size_t sample; /* index in the data */
     struct strata_train_images images;
@@ -19,8 +20,8 @@ struct strata_rollout_group {
     float *embeds, *dembeds, *reference_embeds; /* of its images; the latter two only where needed, else NULL */
     struct strata_completion *completions;      /* (G) */
     bool flat;                                  /* equal rewards */
-    bool failed;                                /* the engine could not answer: replaced */
-    size_t done;                                /* completions that have come */
+    int status; /* 0, or why it cannot be used: STRATA_ERR_ENGINE, it failed; _INPUT or _IO: the record's fault */
+    struct strata_error reason;
 };
 struct strata_rollout {
     struct strata_rollout_group *groups; /* (want) */
@@ -41,6 +42,10 @@ int strata_rollout_create(struct strata_rollout *out, size_t groups, size_t G, s
  * (one per record) marks those that cannot be used; more are added. */
 int strata_rollout_collect(struct strata_rollout *rollout, struct strata_trainer *trainer,
                            const struct strata_grpo_options *options, bool *unusable, struct strata_error *err);
+/* Completions, rewards and failures of the groups from `count` on: every rank gets those of the others
+ * (rollout_exchange.c). */
+int strata_rollout_exchange(struct strata_rollout *rollout, struct strata_trainer *trainer, size_t prompts,
+                            struct strata_error *err);
 /* The groups' tape form, logps and so on pointing into the rollout's arrays: responses (G of each group) is the
  * caller's. */
 void strata_rollout_tape(struct strata_tape_group *out, struct strata_tape_response *responses,

@@ -14,11 +14,13 @@ struct conversation {
     struct strata_train_images images;
     float *embeds, *dembeds; /* of all its images */
     int32_t *positions;      /* prompt's (3, first), then response's (3, T - first) */
+    size_t sample;           /* index in the data */
     size_t first, rows;      /* first target; rows of the pass */
     bool *scored;            /* (T - first), as are: */
     float *logps, *dlogps;
     struct strata_tape_response response;
     struct strata_tape_group group;
+    double loss;
 };
 
 struct sft {
@@ -26,10 +28,13 @@ struct sft {
     const struct strata_sft_options *options;
     struct conversation *conversations; /* (batch) of this update */
     size_t count;
-    size_t *micro_first; /* (count+1): first conversation of each micro-batch */
+    size_t *micro_first; /* (count+1): first conversation of each micro-batch; no shard's border is inside one */
+    size_t *shard_first; /* (shards+1): first micro-batch of each shard */
     size_t micro_count;
+    struct strata_tape_group *groups; /* (count) of a micro-batch */
     double loss, norm, rate;
-    size_t targets, tokens;
+    size_t targets;
+    uint64_t tokens;
 };
 
 static void conversation_free(struct conversation *conversation) {
@@ -119,7 +124,6 @@ static int make_group(struct conversation *conversation, bool trains_vision, siz
                                                                 .dembeds = before ? dembeds : NULL},
                                                      .responses = &conversation->response,
                                                      .count = 1};
-    conversation->rows = strata_tape_rows(&conversation->group);
     return 0;
 }
 
@@ -129,9 +133,24 @@ static int load_conversation(struct conversation *conversation, struct sft *sft,
     const struct strata_sample *sample = &trainer->data.samples[index];
     int code = strata_train_images_load(&conversation->images, sample, &trainer->model->processor, err);
     if (!code) code = build_example(conversation, sft, sample, err);
-    if (!code) code = strata_features_get(&conversation->embeds, &trainer->features, index, &conversation->images, err);
-    if (!code)
-        code = make_group(conversation, strata_trainer_trains_vision(trainer), trainer->model->config.text.hidden, err);
+    conversation->sample = index;
+    conversation->rows = conversation->example.T - 1;
+    return code;
+}
+
+/* Features and tape form of this rank's conversations. */
+static int prepare_own(struct sft *sft, struct strata_error *err) {
+    struct strata_trainer *trainer = &sft->trainer;
+    size_t first, last, C = trainer->model->config.text.hidden;
+    int code = 0;
+    strata_ranks_shards(&first, &last, trainer->ranks, trainer->shards);
+    size_t begin = sft->micro_first[sft->shard_first[first]], end = sft->micro_first[sft->shard_first[last]];
+    for (size_t i = begin; !code && i < end; i++) {
+        struct conversation *conversation = &sft->conversations[i];
+        code = strata_features_get(&conversation->embeds, &trainer->features, conversation->sample,
+                                   &conversation->images, err);
+        if (!code) code = make_group(conversation, strata_trainer_trains_vision(trainer), C, err);
+    }
     return code;
 }
 
@@ -157,19 +176,27 @@ static int load_batch(struct sft *sft, struct strata_error *err) {
     return 0;
 }
 
-/* Cuts the batch into micro-batches: of `micro_batch` conversations, or as many as fit micro_rows. */
+/* Cuts the batch into shards, and these into micro-batches: of `micro_batch` conversations, or as many as fit
+ * micro_rows. */
 static void cut_batch(struct sft *sft) {
-    size_t most = sft->options->micro_batch, rows = 0;
+    const struct strata_trainer *trainer = &sft->trainer;
+    size_t most = sft->options->micro_batch, unit = most ? most : 1, units = (sft->count + unit - 1) / unit;
     sft->micro_count = 0;
-    for (size_t i = 0; i < sft->count; i++) {
-        size_t own = sft->conversations[i].rows;
-        bool full = most ? i % most == 0 : rows + own > sft->trainer.options->micro_rows;
-        if (i == 0 || full) {
-            sft->micro_first[sft->micro_count++] = i;
-            rows = 0;
+    for (size_t s = 0; s < trainer->shards; s++) {
+        size_t begin = strata_trainer_shard_begin(trainer, s, units) * unit, rows = 0;
+        size_t end = strata_trainer_shard_begin(trainer, s + 1, units) * unit;
+        sft->shard_first[s] = sft->micro_count;
+        for (size_t i = begin; i < end && i < sft->count; i++) {
+            size_t own = sft->conversations[i].rows;
+            bool full = most ? i % most == 0 : rows + own > trainer->options->micro_rows;
+            if (i == begin || full) {
+                sft->micro_first[sft->micro_count++] = i;
+                rows = 0;
+            }
+            rows += own;
         }
-        rows += own;
     }
+    sft->shard_first[trainer->shards] = sft->micro_count;
     sft->micro_first[sft->micro_count] = sft->count;
 }
 
@@ -188,15 +215,17 @@ static void set_weights(struct sft *sft) {
                              : sft->options->reduction == STRATA_REDUCE_MICROBATCH
                                  ? (double)own * (double)sft->micro_count
                                  : (double)targets * (double)sft->count;
-            for (size_t t = 0; t < conversation->response.part.T; t++)
+            /* Another rank's conversation has none. */
+            for (size_t t = 0; conversation->dlogps && t < conversation->response.part.T; t++)
                 conversation->dlogps[t] = conversation->scored[t] ? (float)(-1.0 / divisor) : 0.0f;
         }
     }
     sft->targets = all;
 }
 
-static int run_micro_batch(struct sft *sft, size_t micro, struct strata_tape_group *groups, struct strata_error *err) {
+static int run_micro_batch(struct sft *sft, size_t micro, struct strata_error *err) {
     struct strata_trainer *trainer = &sft->trainer;
+    struct strata_tape_group *groups = sft->groups;
     size_t first = sft->micro_first[micro], count = sft->micro_first[micro + 1] - first, rows = 0;
     for (size_t i = 0; i < count; i++) {
         groups[i] = sft->conversations[first + i].group;
@@ -206,13 +235,41 @@ static int run_micro_batch(struct sft *sft, size_t micro, struct strata_tape_gro
     if (!code) code = strata_trainer_forward(trainer, groups, count, 1.0f, err);
     if (!code) code = strata_trainer_backward(trainer, groups, count, err);
     for (size_t i = 0; !code && i < count; i++) {
-        const struct conversation *conversation = &sft->conversations[first + i];
+        struct conversation *conversation = &sft->conversations[first + i];
         if (conversation->dembeds)
             code = strata_trainer_vision_backward(trainer, conversation->dembeds, &conversation->images, err);
         for (size_t t = 0; t < conversation->response.part.T; t++)
-            sft->loss += (double)conversation->dlogps[t] * (double)conversation->logps[t];
+            conversation->loss += (double)conversation->dlogps[t] * (double)conversation->logps[t];
         sft->tokens += conversation->example.T;
     }
+    return code;
+}
+
+static int run_shard(void *context, size_t shard, struct strata_error *err) {
+    struct sft *sft = context;
+    int code = 0;
+    for (size_t m = sft->shard_first[shard]; !code && m < sft->shard_first[shard + 1]; m++)
+        code = run_micro_batch(sft, m, err);
+    return code;
+}
+
+/* The loss is the sum of the conversations' in their order, whoever computed them. */
+static int sum_losses(struct sft *sft, struct strata_error *err) {
+    struct strata_trainer *trainer = &sft->trainer;
+    struct strata_buffer mine = {0}, all = {0};
+    size_t first, last;
+    strata_ranks_shards(&first, &last, trainer->ranks, trainer->shards);
+    size_t begin = sft->micro_first[sft->shard_first[first]], end = sft->micro_first[sft->shard_first[last]];
+    for (size_t i = begin; i < end; i++)
+        strata_buffer_append(&mine, &sft->conversations[i].loss, sizeof sft->conversations[i].loss);
+    int code = strata_ranks_exchange(trainer->ranks, &all, &mine, err);
+    for (size_t at = 0; !code && at < all.length; at += sizeof sft->loss) {
+        double loss;
+        memcpy(&loss, all.data + at, sizeof loss);
+        sft->loss += loss;
+    }
+    strata_buffer_free(&mine);
+    strata_buffer_free(&all);
     return code;
 }
 
@@ -251,21 +308,23 @@ static void tell_progress(const struct sft *sft) {
 
 /* Forward, backward, update. Numbers that are not finite end in a skipped update. */
 static int train_batch(struct sft *sft, struct strata_error *err) {
-    struct strata_tape_group *groups;
-    int code = strata_alloc(&groups, sft->count, sizeof *groups, err);
+    struct strata_trainer *trainer = &sft->trainer;
     sft->loss = sft->norm = sft->rate = 0.0;
     sft->tokens = 0;
     cut_batch(sft);
+    int code = prepare_own(sft, err);
+    if (code) return code;
     set_weights(sft);
-    for (size_t m = 0; !code && m < sft->micro_count; m++) code = run_micro_batch(sft, m, groups, err);
-    free(groups);
+    code = strata_trainer_gather(trainer, run_shard, sft, err);
     if (code == STRATA_ERR_NUMERIC) {
         struct strata_error reason = *err;
-        return strata_trainer_skip(&sft->trainer, &reason, err);
+        return strata_trainer_skip(trainer, &reason, err);
     }
+    if (!code) code = sum_losses(sft, err);
+    if (!code) code = strata_trainer_add_up(trainer, &sft->tokens, err);
     if (code) return code;
-    sft->trainer.counters.tokens += sft->tokens;
-    return strata_trainer_update(&sft->trainer, &sft->norm, &sft->rate, err);
+    trainer->counters.tokens += sft->tokens;
+    return strata_trainer_update(trainer, &sft->norm, &sft->rate, err);
 }
 
 static int train_step(struct sft *sft, struct strata_error *err) {
@@ -310,6 +369,8 @@ int strata_sft(struct strata_train_summary *summary, const struct strata_train_o
     if (code) return code;
     code = strata_alloc(&sft.conversations, batch, sizeof *sft.conversations, err);
     if (!code) code = strata_alloc(&sft.micro_first, batch + 1, sizeof *sft.micro_first, err);
+    if (!code) code = strata_alloc(&sft.shard_first, trainer->shards + 1, sizeof *sft.shard_first, err);
+    if (!code) code = strata_alloc(&sft.groups, batch, sizeof *sft.groups, err);
     if (!code) code = strata_trainer_baseline(trainer, err);
     while (!code && trainer->counters.step < trainer->steps) {
         code = train_step(&sft, err);
@@ -321,6 +382,8 @@ int strata_sft(struct strata_train_summary *summary, const struct strata_train_o
     }
     free(sft.conversations);
     free(sft.micro_first);
+    free(sft.shard_first);
+    free(sft.groups);
     strata_trainer_close(trainer);
     return code;
 }

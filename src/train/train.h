@@ -19,6 +19,7 @@
 #include "train/advantage.h"
 #include "train/optimizer.h"
 #include "train/policy_loss.h"
+#include "train/ranks.h"
 #include "train/schedule.h"
 #include "verify/verify.h"
 
@@ -90,6 +91,9 @@ struct strata_train_options {
     const char *resume;     /* checkpoint directory, "last" (of out), or NULL: a new run */
     const char *start_from; /* model directory whose weights the policy starts with, or NULL: engine.model's */
     struct strata_dataset_options dataset;
+    struct strata_ranks *ranks; /* the processes that train together; NULL: this one alone */
+    size_t grad_shards;         /* parts of an update's gradient, summed in a fixed tree; a multiple of the ranks; 0: as
+                                   many as there are ranks */
     uint64_t seed;
     bool in_order; /* records as in the file instead of a new permutation each epoch */
 

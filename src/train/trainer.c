@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "train/trainer_state.h"
 
@@ -86,6 +87,11 @@ static int check_options(const struct strata_train_options *options, struct stra
     if (!options->held_out && options->eval_steps)
         return strata_fail(err, STRATA_ERR_USAGE, "evaluation every %zu steps needs a held-out data set",
                            options->eval_steps);
+    if (options->grad_shards % strata_ranks_count(options->ranks)) {
+        strata_fail(err, STRATA_ERR_USAGE, "%zu gradient shards cannot be divided among %zu processes",
+                    options->grad_shards, strata_ranks_count(options->ranks));
+        return strata_fail_hint(err, STRATA_ERR_USAGE, "--grad-shards is a multiple of mpirun's -n");
+    }
     if (options->recompute == STRATA_TAPE_FORWARD || options->micro_rows == 0)
         return strata_fail(err, STRATA_ERR_USAGE, "a training pass must keep something to go back from");
     return 0;
@@ -224,6 +230,28 @@ static void tell_plan(const struct strata_trainer *trainer, const struct strata_
     if (options->observer.on_plan) options->observer.on_plan(options->observer.context, &plan);
 }
 
+/* Ranks with other settings (another CPU, another copy of the data) would not compute the same numbers. */
+static int compare_ranks(const struct strata_trainer *trainer, struct strata_error *err) {
+    struct strata_buffer mine = {0}, all = {0};
+    if (!trainer->ranks) return 0;
+    char *line = strata_json_line(trainer->settings);
+    if (line) strata_buffer_text(&mine, line);
+    int code = line ? strata_ranks_exchange(trainer->ranks, &all, &mine, err)
+                    : strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
+    bool same = !code && all.length == mine.length * strata_ranks_count(trainer->ranks);
+    for (size_t at = 0; same && at < all.length; at += mine.length)
+        same = memcmp(all.data + at, mine.data, mine.length) == 0;
+    if (!code && !same)
+        code =
+            strata_fail(err, STRATA_ERR_STATE,
+                        "the processes do not have the same settings: options, data and instruction set (--isa) must "
+                        "be the same everywhere");
+    strata_buffer_free(&mine);
+    strata_buffer_free(&all);
+    free(line);
+    return code;
+}
+
 int strata_trainer_open(struct strata_trainer *out, const struct strata_train_options *options, json_t *settings,
                         const struct strata_trainer_needs *needs, struct strata_error *err) {
     struct strata_train_resume resume = {0};
@@ -232,7 +260,11 @@ int strata_trainer_open(struct strata_trainer *out, const struct strata_train_op
                                    .accuracy = -1.0,
                                    .start = strata_seconds(),
                                    .lock = -1,
+                                   .ranks = options->ranks,
+                                   .shards =
+                                       options->grad_shards ? options->grad_shards : strata_ranks_count(options->ranks),
                                    .counters = {.best_accuracy = -1.0}};
+    bool writes = strata_ranks_index(options->ranks) == 0;
     int code = settings ? check_options(options, err) : strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
     if (!code) code = strata_trainer_find(&resume, out, err);
     if (!code) code = open_engine(out, resume.directory, err);
@@ -243,13 +275,15 @@ int strata_trainer_open(struct strata_trainer *out, const struct strata_train_op
     if (!code) code = open_features(out, needs->reference, err);
     if (!code) code = plan_steps(out, needs, err);
     if (!code) code = strata_trainer_take_up(out, &resume, err);
+    if (!code) code = compare_ranks(out, err);
     if (!code && out->lora.count) code = strata_lora_merge(&out->lora, out->compute->threads, err);
-    if (!code)
+    if (!code && writes)
         code = strata_metrics_open(&out->metrics, options->out, needs->completions,
                                    resume.directory ? &resume.mark : NULL, out->counters.step, err);
     if (!code) code = strata_trainer_tape(out, options->micro_rows, needs->tape_responses, needs->tape_groups, err);
     free(resume.directory);
     json_decref(resume.state);
+    code = strata_ranks_agree(options->ranks, code, err);
     if (code) {
         strata_trainer_close(out);
         return code;

@@ -51,6 +51,9 @@ struct strata_trainer {
     struct strata_train_seconds seconds; /* of the step that is being made: forward, backward, update */
     uint64_t first_step;                 /* of this process */
     uint64_t steps, steps_per_epoch;
+    struct strata_ranks *ranks; /* NULL: alone */
+    size_t shards;
+    bool stop;           /* several ranks: they agreed to stop */
     uint64_t ended_step; /* the step that strata_trainer_step_end last saw */
     char (*names)[128];  /* of the parameters */
     int lock;
@@ -74,6 +77,19 @@ int strata_trainer_open(struct strata_trainer *out, const struct strata_train_op
                         const struct strata_trainer_needs *needs, struct strata_error *err);
 void strata_trainer_close(struct strata_trainer *trainer);
 
+/* First of an update's `count` items that is in shard `shard`: shards are contiguous. */
+size_t strata_trainer_shard_begin(const struct strata_trainer *trainer, size_t shard, size_t count);
+/* The items [*first, *last) of an update that this rank computes. */
+void strata_trainer_own(size_t *first, size_t *last, const struct strata_trainer *trainer, size_t count);
+/* Gathers the gradients of an update, shard by shard: each adds its own to trainer->gradients. What one rank says went
+ * wrong went wrong for all. */
+int strata_trainer_gather(struct strata_trainer *trainer, strata_shard_function *shard, void *context,
+                          struct strata_error *err);
+/* `values` of the items this rank computed become those of all ranks' items; item_bytes each. */
+int strata_trainer_share(struct strata_trainer *trainer, void *values, size_t item_bytes, size_t count,
+                         struct strata_error *err);
+/* *value: the sum of all ranks'. */
+int strata_trainer_add_up(struct strata_trainer *trainer, uint64_t *value, struct strata_error *err);
 /* Forward and backward of the tape, timed. */
 int strata_trainer_forward(struct strata_trainer *trainer, const struct strata_tape_group *groups, size_t count,
                            float temperature, struct strata_error *err);
@@ -95,6 +111,7 @@ int strata_trainer_skip(struct strata_trainer *trainer, const struct strata_erro
 /* Evaluation and checkpoint where this step (or `final`) is due one. */
 int strata_trainer_step_end(struct strata_trainer *trainer, bool final, struct strata_error *err);
 int strata_trainer_save(struct strata_trainer *trainer, bool best, struct strata_error *err);
+/* Should the run stop? Several ranks see this at the end of a step only, where they agree on it. */
 bool strata_trainer_interrupted(const struct strata_trainer *trainer);
 void strata_trainer_message(const struct strata_trainer *trainer, const char *format, ...) STRATA_PRINTF(2, 3);
 void strata_trainer_summary(struct strata_train_summary *summary, const struct strata_trainer *trainer);

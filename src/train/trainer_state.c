@@ -27,14 +27,15 @@ static int complete_settings(struct strata_trainer *trainer, struct strata_error
     strata_native_plan(&engine, trainer->engine);
     json_t *common = json_pack(
         "{s:I, s:s, s:I, s:s, s:s, s:s?, s:I, s:f, s:f, s:I, s:b, s:f, s:f, s:f, s:f, s:f, s:I, s:b, s:b, s:b, s:I, "
-        "s:f}",
+        "s:f, s:I}",
         "seed", (json_int_t)options->seed, "data", data, "records", (json_int_t)trainer->data.count, "isa", engine.isa,
         "compute", engine.compute, "system", options->dataset.system, "steps", (json_int_t)trainer->steps, "rate",
         options->rate, "warmup_ratio", options->warmup_ratio, "schedule", (json_int_t)options->schedule, "in_order",
         options->in_order, "beta1", adamw->beta1, "beta2", adamw->beta2, "epsilon", adamw->epsilon, "weight_decay",
         adamw->weight_decay, "max_grad_norm", adamw->max_grad_norm, "micro_rows", (json_int_t)options->micro_rows,
         "train_language", options->trained[0], "train_merger", options->trained[1], "train_vision", options->trained[2],
-        "lora_rank", (json_int_t)options->lora.rank, "lora_alpha", options->lora.rank ? options->lora.alpha : 0.0);
+        "lora_rank", (json_int_t)options->lora.rank, "lora_alpha", options->lora.rank ? options->lora.alpha : 0.0,
+        "grad_shards", (json_int_t)trainer->shards);
     if (common && trainer->reference)
         json_object_set_new(common, "reference", json_string(trainer->reference->identity));
     if (common && trainer->lora.count) json_object_set_new(common, "lora_targets", json_string(trainer->lora.targets));
@@ -75,7 +76,7 @@ int strata_trainer_find(struct strata_train_resume *resume, struct strata_traine
     const struct strata_train_options *options = trainer->options;
     char *lock = strata_path_join(options->out, "run.lock"), *last = NULL;
     int code = lock ? strata_make_directories(options->out, err) : strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
-    if (!code) code = strata_lock_acquire(&trainer->lock, lock, err);
+    if (!code && strata_ranks_index(trainer->ranks) == 0) code = strata_lock_acquire(&trainer->lock, lock, err);
     free(lock);
     if (!code) code = strata_checkpoint_last(&last, options->out, err);
     if (code) return code;
@@ -158,7 +159,7 @@ static int save_adapter(void *context, const char *directory, struct strata_erro
 int strata_trainer_save(struct strata_trainer *trainer, bool best, struct strata_error *err) {
     const struct strata_train_counters *counters = &trainer->counters;
     struct strata_metrics_mark mark;
-    if (trainer->options->no_checkpoints) return 0;
+    if (trainer->options->no_checkpoints || strata_ranks_index(trainer->ranks)) return 0;
     int code = strata_metrics_sync(&mark, &trainer->metrics, err);
     if (code) return code;
     json_t *state =

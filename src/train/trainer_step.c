@@ -11,7 +11,7 @@
 #include "train/trainer.h"
 
 bool strata_trainer_interrupted(const struct strata_trainer *trainer) {
-    return trainer->options->interrupt && *trainer->options->interrupt;
+    return trainer->ranks ? trainer->stop : trainer->options->interrupt && *trainer->options->interrupt;
 }
 
 void strata_trainer_message(const struct strata_trainer *trainer, const char *format, ...) {
@@ -39,6 +39,55 @@ int strata_trainer_tape(struct strata_trainer *trainer, size_t rows, size_t resp
     trainer->tape = NULL;
     return strata_tape_create(&trainer->tape, &trainer->model->config, &trainer->model->weights, trainer->compute,
                               options, err);
+}
+
+size_t strata_trainer_shard_begin(const struct strata_trainer *trainer, size_t shard, size_t count) {
+    return shard * count / trainer->shards;
+}
+
+void strata_trainer_own(size_t *first, size_t *last, const struct strata_trainer *trainer, size_t count) {
+    size_t from, to;
+    strata_ranks_shards(&from, &to, trainer->ranks, trainer->shards);
+    *first = strata_trainer_shard_begin(trainer, from, count);
+    *last = strata_trainer_shard_begin(trainer, to, count);
+}
+
+int strata_trainer_gather(struct strata_trainer *trainer, strata_shard_function *shard, void *context,
+                          struct strata_error *err) {
+    return strata_ranks_sum(trainer->ranks, trainer->gradients.values, trainer->gradients.count, trainer->shards, shard,
+                            context, err);
+}
+
+int strata_trainer_share(struct strata_trainer *trainer, void *values, size_t item_bytes, size_t count,
+                         struct strata_error *err) {
+    struct strata_buffer mine = {0}, all = {0};
+    size_t first, last;
+    if (!trainer->ranks || count == 0) return 0;
+    strata_trainer_own(&first, &last, trainer, count);
+    strata_buffer_append(&mine, (char *)values + first * item_bytes, (last - first) * item_bytes);
+    int code = strata_ranks_exchange(trainer->ranks, &all, &mine, err);
+    if (!code && all.length != count * item_bytes)
+        code = strata_fail(err, STRATA_ERR_STATE, "the ranks do not work on the same update");
+    if (!code) memcpy(values, all.data, all.length);
+    strata_buffer_free(&mine);
+    strata_buffer_free(&all);
+    return code;
+}
+
+int strata_trainer_add_up(struct strata_trainer *trainer, uint64_t *value, struct strata_error *err) {
+    struct strata_buffer mine = {0}, all = {0};
+    if (!trainer->ranks) return 0;
+    strata_buffer_append(&mine, value, sizeof *value);
+    int code = strata_ranks_exchange(trainer->ranks, &all, &mine, err);
+    *value = 0;
+    for (size_t at = 0; !code && at < all.length; at += sizeof *value) {
+        uint64_t one;
+        memcpy(&one, all.data + at, sizeof one);
+        *value += one;
+    }
+    strata_buffer_free(&mine);
+    strata_buffer_free(&all);
+    return code;
 }
 
 int strata_trainer_forward(struct strata_trainer *trainer, const struct strata_tape_group *groups, size_t count,
@@ -185,6 +234,9 @@ int strata_trainer_step_end(struct strata_trainer *trainer, bool final, struct s
     const struct strata_train_options *options = trainer->options;
     bool best = false;
     int code = 0;
+    if (trainer->ranks)
+        code = strata_ranks_any(&trainer->stop, trainer->ranks, options->interrupt && *options->interrupt, err);
+    if (code) return code;
     bool stopped = strata_trainer_interrupted(trainer);
     if (trainer->held_out.count && !stopped && (final || is_due(trainer, options->eval_steps)))
         code = evaluate(trainer, &best, err);
@@ -192,9 +244,11 @@ int strata_trainer_step_end(struct strata_trainer *trainer, bool final, struct s
     if (!code && moved && (final || best || stopped || is_due(trainer, options->save_steps)))
         code = strata_trainer_save(trainer, best, err);
     trainer->ended_step = trainer->counters.step;
-    if (!code && stopped)
+    if (!code && stopped) {
         code = strata_fail(err, STRATA_ERR_INTERRUPTED, "stopped after step %llu of %llu, state saved",
                            (unsigned long long)trainer->counters.step, (unsigned long long)trainer->steps);
+        code = strata_ranks_agree(trainer->ranks, code, err);
+    }
     return code;
 }
 
