@@ -1,6 +1,6 @@
 # The front door. Each target does everything it needs: it installs what is missing (Debian), configures, builds, runs.
 #   make            build/strata
-#   make demo       score real images with the small model that ships
+#   make demo       the main job in two minutes with the small model that ships
 #   make test       build and run the whole suite
 # `make help` lists the rest. The build itself is CMake's: see CMakeLists.txt.
 
@@ -11,7 +11,7 @@ CTEST    ?= ctest --output-on-failure --timeout 600 -j $(JOBS)
 WERROR   ?= OFF
 FUZZ_SECONDS ?= 600
 
-.PHONY: all help setup build install demo data test asan tsan early-stopping mutate fuzz lint format docs docs-check newcomer report-shots clean \
+.PHONY: all help setup build install demo demo-images study data test asan tsan early-stopping mutate fuzz lint format docs docs-check newcomer report-shots clean \
         conformance conformance-training conformance-easyvqa conformance-rewards conformance-benchmarks \
         python-test python-wheel
 
@@ -44,9 +44,19 @@ data:
 	@scripts/setup.sh data
 	@scripts/easyvqa.sh
 
-## demo                         score EasyVQA images with models/easyvqa-tiny, select a stratum, look at one answer
-demo: build data
-	@scripts/demo.sh $(BUILD)/strata
+## demo                         the comparison in two minutes with models/strata-tiny, offline; real images without it
+demo: build
+	@if [ -e models/strata-tiny/model.safetensors ]; then scripts/demo.sh $(BUILD)/strata; \
+	else $(MAKE) --no-print-directory demo-images; fi
+
+## demo-images                  score EasyVQA images with models/easyvqa-tiny, select a stratum, look at one answer
+demo-images: build data
+	@scripts/demo_images.sh $(BUILD)/strata
+
+## study [STUDY_JOBS=2]         recipes/tiny.yaml: all twelve rows, both measures and families, three seeds, report
+STUDY_JOBS ?= 2
+study: build
+	@scripts/study.sh $(BUILD)/strata $(STUDY_JOBS)
 
 ## test                         build everything and run the suite
 test: setup
@@ -97,8 +107,8 @@ docs-check: build data
 	@python3 scripts/docs_check.py $(BUILD)/strata $(PAGES)
 
 ## report-shots                 the pictures in docs/report.md, from the demo's run (needs Chromium)
-report-shots: demo
-	@scripts/report_shots.sh $(BUILD)/strata .cache/demo/run
+report-shots: demo-images
+	@scripts/report_shots.sh $(BUILD)/strata .cache/demo-images/run
 
 ## conformance MODELS=DIR       against reference results of transformers [ISA=level] [COMPUTE=f32|bf16]
 conformance: setup

@@ -1,32 +1,21 @@
 #!/bin/sh
-# The main job on real input: scores 60 EasyVQA test records with the small model that ships, selects two strata,
-# makes the report, and looks into one answer. usage: scripts/demo.sh STRATA
+# What strata is for, in two minutes and without a network: a small world of tasks, how hard they are for the small model
+# that ships, training on what is worth it, and the report. usage: scripts/demo.sh STRATA
 set -eu
 cd "$(dirname "$0")/.."
 
 strata=$1
-run=.cache/demo/run
-rm -rf .cache/demo
-mkdir -p .cache/demo
+out=.cache/demo
+rm -rf $out
+mkdir -p $out
+. scripts/show.sh.inc
 
-# Says what it runs, then runs it.
-show() {
-    printf '\n$ strata'
-    for word in "$@"; do
-        case $word in *[\ \<\>]*) printf ' "%s"' "$word" ;; *) printf ' %s' "$word" ;; esac
-    done
-    printf '\n'
-    "$strata" "$@"
-}
-
-image=data/easyvqa/$(sed -n '1s/.*"images": \["\([^"]*\)".*/\1/p' data/easyvqa/test.jsonl)
-question=$(sed -n '1s/.*"content": "<image>\([^"]*\)".*/\1/p' data/easyvqa/test.jsonl)
-
-show score data/easyvqa/test.jsonl --model models/easyvqa-tiny --out $run --limit 60 --max-new-tokens 40 --keep-responses
-show select $run --strata mid,hard --out .cache/demo/mid+hard.jsonl
-show report $run --out .cache/demo/report.html --model models/easyvqa-tiny
-show generate "$question" --model models/easyvqa-tiny --image "$image" \
-    --system "Look at the image and answer the question." --cmab --out .cache/demo/map.png
+show synth --out $out/world --counts 160,0,240 --seed 1 --assistant think
+image=$out/world/$(sed -n '1s/.*"images": \["\([^"]*\)".*/\1/p' $out/world/test.jsonl)
+question=$(sed -n '1s/.*"content": "<image>\([^"]*\)".*/\1/p' $out/world/test.jsonl)
+system=$(sed -n '1s/.*"role": "system", "content": "\([^"]*\)".*/\1/p' $out/world/test.jsonl)
+show generate "$question" --model models/strata-tiny --image "$image" --system "$system" --cmab --out $out/map.png
+show study recipes/demo.yaml --out $out/study
+show report $out/study --out $out/report.html --model models/strata-tiny
 echo
-echo "The run directory is $run; difficulty.jsonl in it has one line a sample:"
-head -n 1 $run/difficulty.jsonl
+echo "Open $out/report.html; real images: make demo-images; the whole comparison with three seeds: make study."

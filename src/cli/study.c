@@ -11,7 +11,6 @@
 #include "cli/commands.h"
 #include "cli/study_setup.h"
 #include "cli/terminal.h"
-#include "study/tables.h"
 
 #define ID(name) STRATA_OPTION_ID_##name
 
@@ -95,16 +94,6 @@ static void put_rows(struct strata_table *table, const struct strata_plan *plan,
             }
 }
 
-/* Tables go to stdout; a plan before work begins is a log. */
-static void print_table(const struct strata_table *table, FILE *stream, bool total) {
-    if (stream == stdout) {
-        strata_table_print(table, 0, total);
-        return;
-    }
-    for (size_t i = 0; i < table->count; i++)
-        fprintf(stream, "%s%s", table->cells[i] ? table->cells[i] : "", (i + 1) % table->columns ? "  " : "\n");
-}
-
 static void on_plan(void *context, const struct strata_plan *plan, const struct strata_estimate *estimates) {
     struct watch *watch = context;
     bool dry = strata_flag(watch->arguments, ID(DRY_RUN));
@@ -115,12 +104,12 @@ static void on_plan(void *context, const struct strata_plan *plan, const struct 
     put_kinds(&kinds, plan, estimates);
     if (dry) {
         put_rows(&rows, plan, estimates);
-        print_table(&rows, stream, false);
+        strata_table_print_to(stream, &rows, 0, false);
         putchar('\n');
     }
     fprintf(stream, "%zu seed%s, %zu fields in the tables, every row trained for %s\n", plan->recipe->seed_count,
             plan->recipe->seed_count == 1 ? "" : "s", plan->cell_count, matches[plan->recipe->match]);
-    print_table(&kinds, stream, true);
+    strata_table_print_to(stream, &kinds, 0, true);
     strata_table_free(&kinds);
     strata_table_free(&rows);
 }
@@ -161,21 +150,6 @@ static void on_message(void *context, const char *text) {
     strata_progress_message(watch->progress, "%s", text);
 }
 
-/* ---- the end ---- */
-
-static int print_results(json_t *results, const json_t *times, const struct strata_arguments *arguments,
-                         struct strata_error *err) {
-    struct strata_buffer text = {0};
-    if (strata_flag(arguments, ID(JSON))) return strata_print_json(json_incref(results), err);
-    strata_study_tables(&text, results);
-    strata_study_seconds(&text, times);
-    fputs(strata_buffer_string(&text), stdout);
-    strata_buffer_free(&text);
-    const char *out = strata_text(arguments, ID(OUT));
-    printf("results %s/results.json, tables %s/tables.md, seconds %s/times.json\n", out, out, out);
-    return 0;
-}
-
 int strata_cli_study(const struct strata_arguments *arguments, struct strata_error *err) {
     struct strata_cli_study study;
     struct watch watch = {.arguments = arguments,
@@ -194,7 +168,7 @@ int strata_cli_study(const struct strata_arguments *arguments, struct strata_err
     }
     strata_progress_destroy(watch.progress);
     if (results) {
-        int printed = print_results(results, times, arguments, code ? NULL : err);
+        int printed = strata_cli_study_print(results, times, arguments, code ? NULL : err);
         if (!code) code = printed;
     }
     json_decref(results);

@@ -22,4 +22,8 @@ int strata_cli_study_setup(struct strata_cli_study *out, const struct strata_arg
                            struct strata_error *err);
 void strata_cli_study_free(struct strata_cli_study *study);
 
+/* The outcome on stdout: one table for each measure and family; --json: results.json (study_print.c). */
+int strata_cli_study_print(json_t *results, const json_t *times, const struct strata_arguments *arguments,
+                           struct strata_error *err);
+
 #endif

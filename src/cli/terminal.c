@@ -74,17 +74,17 @@ static size_t text_width(const char *text) {
     return width;
 }
 
-static void print_rule(size_t indent, size_t width) {
+static void print_rule(FILE *stream, size_t indent, size_t width) {
     if (width > WIDEST_RULE) width = WIDEST_RULE;
-    printf("%*s", (int)indent, "");
-    for (size_t i = 0; i < width; i++) putchar('-');
-    putchar('\n');
+    fprintf(stream, "%*s", (int)indent, "");
+    for (size_t i = 0; i < width; i++) putc('-', stream);
+    putc('\n', stream);
 }
 
-void strata_table_print(const struct strata_table *table, size_t indent, bool total) {
+void strata_table_print_to(FILE *stream, const struct strata_table *table, size_t indent, bool total) {
     size_t widths[64] = {0}, columns = table->columns < 64 ? table->columns : 64, whole = 0;
     if (table->failed || !columns) {
-        printf("%*s(out of memory)\n", (int)indent, "");
+        fprintf(stream, "%*s(out of memory)\n", (int)indent, "");
         return;
     }
     size_t rows = table->count / columns;
@@ -94,20 +94,24 @@ void strata_table_print(const struct strata_table *table, size_t indent, bool to
     }
     for (size_t c = 0; c < columns; c++) whole += widths[c] + (c ? 2 : 0);
     for (size_t r = 0; r < rows; r++) {
-        if (r == 1 || (total && r == rows - 1 && rows > 2)) print_rule(indent, whole);
-        printf("%*s", (int)indent, "");
+        if (r == 1 || (total && r == rows - 1 && rows > 2)) print_rule(stream, indent, whole);
+        fprintf(stream, "%*s", (int)indent, "");
         for (size_t c = 0; c < columns; c++) {
             const char *text = table->cells[r * columns + c];
             int padding = (int)(widths[c] - text_width(text));
             bool left = c == 0 || (table->left >> c & 1);
             if (left) {
-                printf("%s%s%*s", c ? "  " : "", text, c + 1 < columns ? padding : 0, "");
+                fprintf(stream, "%s%s%*s", c ? "  " : "", text, c + 1 < columns ? padding : 0, "");
             } else {
-                printf("%s%*s%s", c ? "  " : "", padding, "", text);
+                fprintf(stream, "%s%*s%s", c ? "  " : "", padding, "", text);
             }
         }
-        putchar('\n');
+        putc('\n', stream);
     }
+}
+
+void strata_table_print(const struct strata_table *table, size_t indent, bool total) {
+    strata_table_print_to(stdout, table, indent, total);
 }
 
 void strata_table_free(struct strata_table *table) {

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "base/buffer.h"
 #include "strata/error.h"
@@ -31,6 +32,7 @@ struct strata_table {
 void strata_table_cell(struct strata_table *table, const char *format, ...) STRATA_PRINTF(2, 3);
 /* Prints with `indent` spaces before each line and a rule under the heading (and before the last row when `total`). */
 void strata_table_print(const struct strata_table *table, size_t indent, bool total);
+void strata_table_print_to(FILE *stream, const struct strata_table *table, size_t indent, bool total);
 void strata_table_free(struct strata_table *table);
 
 /* Human forms: "1.60 M", "3.2 MB", "2 h 05 min". out holds at least 32 bytes; returns out. */

@@ -1,7 +1,6 @@
 #include "study/tables.h"
 
 #include <math.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -314,61 +313,4 @@ void strata_study_tables(struct strata_buffer *out, const json_t *results) {
     json_array_foreach(json_object_get(results, "difficulty"), index, family) {
         put_difficulty(out, family);
     }
-}
-
-/* ---- seconds ---- */
-
-#define TABLES 16
-
-struct seconds {
-    char title[TABLES][64];
-    double sum[TABLES][2][13], count[TABLES][13]; /* by table, SFT and GRPO, row */
-    size_t tables;
-};
-
-static void add_seconds(struct seconds *seconds, const json_t *field) {
-    char title[64];
-    size_t table = 0, row = (size_t)number_of(field, "row");
-    snprintf(title, sizeof title, "%s %.40s", title_of(field), text_of(field, "family"));
-    while (table < seconds->tables && strcmp(seconds->title[table], title) != 0) table++;
-    if (table == TABLES || row > 12) return;
-    if (table == seconds->tables) memcpy(seconds->title[seconds->tables++], title, sizeof title);
-    seconds->sum[table][0][row] += number_of(field, "sft");
-    seconds->sum[table][1][row] += number_of(field, "grpo");
-    seconds->count[table][row]++;
-}
-
-void strata_study_seconds(struct strata_buffer *out, const json_t *times) {
-    struct seconds seconds = {0};
-    const json_t *kinds = json_object_get(times, "seconds");
-    const char *name;
-    size_t index;
-    json_t *field, *kind;
-    json_array_foreach(json_object_get(times, "fields"), index, field) {
-        add_seconds(&seconds, field);
-    }
-    strata_buffer_text(out, "Seconds of training, SFT + GRPO, on the machines that ran them:\n\n| # |");
-    for (size_t t = 0; t < seconds.tables; t++) strata_buffer_printf(out, " %s |", seconds.title[t]);
-    strata_buffer_text(out, "\n");
-    put_rule(out, seconds.tables + 1);
-    for (size_t row = 1; row <= 12; row++) {
-        bool any = false;
-        for (size_t t = 0; t < seconds.tables; t++) any |= seconds.count[t][row] > 0;
-        if (!any) continue;
-        strata_buffer_printf(out, "| %zu |", row);
-        for (size_t t = 0; t < seconds.tables; t++) {
-            double count = seconds.count[t][row];
-            if (count > 0)
-                strata_buffer_printf(out, " %.1f + %.1f |", seconds.sum[t][0][row] / count,
-                                     seconds.sum[t][1][row] / count);
-            else
-                strata_buffer_text(out, " – |");
-        }
-        strata_buffer_text(out, "\n");
-    }
-    strata_buffer_text(out, "\nAll:");
-    json_object_foreach((json_t *)(uintptr_t)kinds, name, kind) {
-        strata_buffer_printf(out, " %s %.0f s", name, json_number_value(kind));
-    }
-    strata_buffer_text(out, "\n");
 }

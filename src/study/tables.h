@@ -7,8 +7,6 @@
 #include "base/buffer.h"
 
 /* Everything is appended; see strata_buffer_check. */
-/* times.json: seconds of training a row, SFT and GRPO, by table; means over seeds. */
-void strata_study_seconds(struct strata_buffer *out, const json_t *times);
 void strata_study_tables(struct strata_buffer *out, const json_t *results);
 
 #endif

@@ -195,6 +195,98 @@ static void test_random_controls(void **state) {
     free(chosen);
 }
 
+/* Lines of a text that hold `needle`. */
+static size_t holding(const char *text, const char *needle) {
+    size_t count = 0;
+    for (const char *at = text; *at; at = strchr(at, '\n') + 1) {
+        const char *found = strstr(at, needle), *end = strchr(at, '\n');
+        count += found && found < end;
+    }
+    return count;
+}
+
+static void test_agreement(void **state) {
+    (void)state;
+    struct strata_select_options options;
+    struct strata_select_summary same, different, any;
+    size_t measured = 0, equal = 0;
+    defaults(&options);
+    char *text = fixture_read(&fixture, "run/difficulty.jsonl");
+    for (const char *at = text; *at; at = strchr(at, '\n') + 1) {
+        char pism[16] = "", cmab[16] = "";
+        sscanf(strstr(at, "\"pism\": {\"stratum\": \"") + 21, "%15[a-z_]", pism);
+        sscanf(strstr(at, "\"cmab\": {\"stratum\": \"") + 21, "%15[a-z_]", cmab);
+        if (strcmp(pism, "not_applicable") == 0 || strcmp(cmab, "not_applicable") == 0) continue;
+        measured++;
+        equal += strcmp(pism, cmab) == 0;
+    }
+    free(text);
+    options.agreement = STRATA_AGREEMENT_SAME;
+    assert_int_equal(strata_select(&same, &options, NULL), 0);
+    options.agreement = STRATA_AGREEMENT_DIFFERENT;
+    assert_int_equal(strata_select(&different, &options, NULL), 0);
+    assert_true(equal > 0 && equal < measured);
+    assert_int_equal(same.selected, equal);
+    assert_int_equal(different.selected, measured - equal);
+    /* With strata: both must be among them where they agree. Seen from the other measure it is the same. */
+    options.agreement = STRATA_AGREEMENT_SAME;
+    options.strata = 1u << STRATA_STRATUM_EASY;
+    assert_int_equal(strata_select(&same, &options, NULL), 0);
+    options.metric = STRATA_METRIC_CMAB;
+    assert_int_equal(strata_select(&any, &options, NULL), 0);
+    assert_int_equal(same.selected, any.selected);
+    char *manifest = fixture_read(&fixture, "selected.jsonl.manifest.json");
+    assert_non_null(strstr(manifest, "\"agreement\": \"same\""));
+    free(manifest);
+}
+
+static void test_caps(void **state) {
+    (void)state;
+    struct strata_select_options options;
+    struct strata_select_summary summary;
+    char *texts[3];
+    defaults(&options);
+    options.cap = 7;
+    for (uint64_t i = 0; i < 3; i++) {
+        options.seed = i == 2 ? 0 : i;
+        options.ability = i == 2 ? "shape,color" : NULL;
+        assert_int_equal(strata_select(&summary, &options, NULL), 0);
+        assert_int_equal(summary.selected, i == 2 ? 14 : 21);
+        texts[i] = fixture_read(&fixture, "selected.jsonl");
+    }
+    assert_int_equal(holding(texts[0], "\"ability\": \"shape\""), 7);
+    assert_int_equal(holding(texts[0], "\"ability\": \"presence\""), 7);
+    assert_string_not_equal(texts[0], texts[1]);
+    /* Without one ability the others' choice is the same: each line of the third is in the first. */
+    for (char *at = texts[2], *end; *at; at = end + 1) {
+        end = strchr(at, '\n');
+        *end = '\0';
+        assert_non_null(strstr(texts[0], at));
+    }
+    for (int i = 0; i < 3; i++) free(texts[i]);
+    options.ability = NULL;
+    options.cap = RECORDS;
+    assert_int_equal(strata_select(&summary, &options, NULL), 0);
+    assert_int_equal(summary.selected, RECORDS);
+}
+
+static void test_responses(void **state) {
+    (void)state;
+    struct strata_select_options options;
+    struct strata_select_summary summary;
+    defaults(&options);
+    options.metric = STRATA_METRIC_CMAB;
+    options.responses = true;
+    assert_int_equal(strata_select(&summary, &options, NULL), 0);
+    char *text = fixture_read(&fixture, "selected.jsonl");
+    /* Right answers only; the scripted engine's right one names the gold. */
+    assert_int_equal(holding(text, "\"response\": \"<answer>blue</answer>\""), holding(text, "\"response\""));
+    assert_int_equal(holding(text, "\"response\""), summary.strata[STRATA_STRATUM_EASY] +
+                                                        summary.strata[STRATA_STRATUM_MEDIUM] +
+                                                        summary.strata[STRATA_STRATUM_HARD]);
+    free(text);
+}
+
 static void test_changed_data_is_refused(void **state) {
     (void)state;
     struct strata_select_options options;
@@ -216,6 +308,9 @@ int main(void) {
         cmocka_unit_test(test_changed_cuts),
         cmocka_unit_test(test_pass_rates_and_abilities),
         cmocka_unit_test(test_random_controls),
+        cmocka_unit_test(test_agreement),
+        cmocka_unit_test(test_caps),
+        cmocka_unit_test(test_responses),
         cmocka_unit_test(test_changed_data_is_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

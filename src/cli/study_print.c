@@ -1,0 +1,114 @@
+/* What `strata study` prints at its end: each table in short. tables.md has all of it. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "cli/study_setup.h"
+#include "cli/terminal.h"
+
+#define ID(name) STRATA_OPTION_ID_##name
+
+static double number_of(const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : (double)NAN;
+}
+
+static const char *text_of(const json_t *object, const char *key) {
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+static void put_number(struct strata_table *table, const char *format, double value) {
+    char text[32] = "-";
+    if (isfinite(value)) snprintf(text, sizeof text, format, value);
+    strata_table_cell(table, "%s", text);
+}
+
+static void put_count(struct strata_table *table, double value) {
+    char text[32];
+    strata_table_cell(table, "%s", isfinite(value) && value > 0 ? strata_count_text(text, value) : "-");
+}
+
+/* Training seconds of a row, mean over seeds. */
+static double seconds_of(const json_t *times, const json_t *table, double row) {
+    double sum = 0, count = 0;
+    size_t index;
+    json_t *field;
+    json_array_foreach(json_object_get(times, "fields"), index, field) {
+        if (number_of(field, "row") != row || strcmp(text_of(field, "metric"), text_of(table, "metric")) != 0 ||
+            strcmp(text_of(field, "family"), text_of(table, "family")) != 0)
+            continue;
+        sum += number_of(field, "sft") + number_of(field, "grpo");
+        count++;
+    }
+    return count > 0 ? sum / count : (double)NAN;
+}
+
+static double percent_of(const json_t *row, const char *group, const char *column, const char *key) {
+    return 100 * number_of(json_object_get(json_object_get(row, group), column), key);
+}
+
+static void put_row(struct strata_table *out, const json_t *table, const json_t *row, const json_t *times) {
+    const char *family = text_of(table, "family");
+    const json_t *cost = json_object_get(row, "cost");
+    double updates = number_of(cost, "sft_steps"), low = percent_of(row, "score", family, "low");
+    double claim_low = percent_of(row, "claim", family, "wide_low");
+    strata_table_cell(out, "%.0f %s", number_of(row, "row"), text_of(row, "paradigm"));
+    put_number(out, "%.1f", percent_of(row, "score", family, "mean"));
+    if (isfinite(low))
+        strata_table_cell(out, "%.1f to %.1f", low, percent_of(row, "score", family, "high"));
+    else
+        strata_table_cell(out, "-");
+    put_number(out, "%.1f", percent_of(row, "score", family, "spread"));
+    put_number(out, "%+.1f", percent_of(row, "claim", family, "mean"));
+    if (isfinite(claim_low))
+        strata_table_cell(out, "%+.1f to %+.1f", claim_low, percent_of(row, "claim", family, "wide_high"));
+    else
+        strata_table_cell(out, "-");
+    put_number(out, "%.3f", percent_of(row, "claim", family, "p_holm") / 100);
+    put_number(out, "%.0f", (isfinite(updates) ? updates : 0) + number_of(cost, "grpo_steps"));
+    put_count(out, number_of(cost, "trained_tokens") + number_of(cost, "sampled_tokens"));
+    put_number(out, "%.1f", seconds_of(times, table, number_of(row, "row")));
+}
+
+static void print_table(const json_t *results, const json_t *table, const json_t *times) {
+    static const char *const heads[] = {"right",   "over samples", "+- seeds", "12 - k", "over both",
+                                        "p, Holm", "updates",      "tokens",   "seconds"};
+    struct strata_table out = {.columns = 10};
+    const char *family = text_of(table, "family");
+    size_t index;
+    json_t *row;
+    strata_table_cell(&out, "%s, %s", strcmp(text_of(table, "metric"), "cmab") == 0 ? "CMAB" : "PISM", family);
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) strata_table_cell(&out, "%s", heads[i]);
+    strata_table_cell(&out, "before training");
+    put_number(&out, "%.1f", percent_of(results, "base", family, "mean"));
+    for (size_t i = 2; i < 10; i++) strata_table_cell(&out, "-");
+    json_array_foreach(json_object_get(table, "rows"), index, row) {
+        put_row(&out, table, row, times);
+    }
+    putchar('\n');
+    strata_table_print(&out, 0, false);
+    strata_table_free(&out);
+    json_array_foreach(json_object_get(table, "rows"), index, row) {
+        if (json_object_get(row, "impossible"))
+            printf("row %.0f was left out for some seed: %s\n", number_of(row, "row"), text_of(row, "impossible"));
+    }
+}
+
+int strata_cli_study_print(json_t *results, const json_t *times, const struct strata_arguments *arguments,
+                           struct strata_error *err) {
+    const char *out = strata_text(arguments, ID(OUT));
+    size_t index;
+    json_t *table;
+    if (strata_flag(arguments, ID(JSON))) return strata_print_json(json_incref(results), err);
+    json_array_foreach(json_object_get(results, "tables"), index, table) {
+        print_table(results, table, times);
+    }
+    printf("\nPercent right on the family's test samples; 95 %% intervals over test samples, and for row 12 minus row "
+           "k over "
+           "samples and seeds.\nAll columns, claims and difficulty: %s/tables.md (results.json, times.json); a page: "
+           "strata report %s\n",
+           out, out);
+    return 0;
+}
