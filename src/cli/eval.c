@@ -50,9 +50,15 @@ static void on_bad(void *context, const struct strata_error *error) {
 
 /* ---- options ---- */
 
+/* Data of one's own: any layout that strata score reads, but for TSV, which the benchmarks have. */
 static bool is_own(const char *operand) {
+    static const char *const ends[] = {".jsonl", ".json", ".csv", ".parquet", ".jsonl.gz", ".jsonl.zst"};
     size_t length = strlen(operand);
-    return length > 6 && strcasecmp(operand + length - 6, ".jsonl") == 0;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        size_t end = strlen(ends[i]);
+        if (length > end && strcasecmp(operand + length - end, ends[i]) == 0 && !strchr(operand, '=')) return true;
+    }
+    return false;
 }
 
 int strata_find_benchmark(enum strata_benchmark *benchmark, char **path, const char *operand,

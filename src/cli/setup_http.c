@@ -24,6 +24,7 @@ static int open_engine(struct strata_engine **out, struct strata_http_options *o
                        const struct strata_arguments *arguments, struct strata_error *err) {
     options->in_flight = strata_size(arguments, ID(IN_FLIGHT));
     options->timeout = strata_real(arguments, ID(TIMEOUT));
+    options->ca_file = strata_text(arguments, ID(CA_FILE));
     options->one_by_one = strata_flag(arguments, ID(ONE_BY_ONE));
     options->budget = (uint64_t)strata_integer(arguments, ID(CALL_BUDGET));
     if (cache) options->cache = (struct strata_http_cache){cache, cache_get, cache_put};
@@ -55,7 +56,8 @@ int strata_setup_judge(struct strata_engine **out, struct strata_cache *cache, c
     struct strata_http_options options = {.urls = urls->items,
                                           .url_count = urls->count,
                                           .model = strata_text(arguments, ID(JUDGE_MODEL)),
-                                          .key_env = strata_text(arguments, ID(JUDGE_KEY_ENV))};
+                                          .key_env = strata_text(arguments, ID(JUDGE_KEY_ENV)),
+                                          .key_file = strata_text(arguments, ID(JUDGE_KEY_FILE))};
     return open_engine(out, &options, cache, arguments, err);
 }
 

@@ -7,11 +7,11 @@
 #include "engine/engine.h"
 #include "store/cache.h"
 
-/* --url, --model, --api-key-env, --api-key-file, --in-flight, --one-by-one, --timeout, --call-budget,
+/* --url, --model, --api-key-env, --api-key-file, --in-flight, --one-by-one, --ca-file, --timeout, --call-budget,
  * --server-identity. The cache (NULL: none) must outlive the engine. */
 int strata_setup_http(struct strata_engine **out, struct strata_cache *cache, const struct strata_arguments *arguments,
                       struct strata_error *err);
-/* --judge, --judge-model, --judge-key-env; *out NULL when there is no --judge. */
+/* --judge, --judge-model, --judge-key-env, --judge-key-file; *out NULL when there is no --judge. */
 int strata_setup_judge(struct strata_engine **out, struct strata_cache *cache, const struct strata_arguments *arguments,
                        struct strata_error *err);
 /* The cache that --cache or the user's cache directory has; *out NULL with --no-cache, or where there is no server to

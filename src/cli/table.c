@@ -122,11 +122,14 @@ const struct strata_command strata_commands[] = {
         "study",
         "RECIPE --out DIR [options]",
         "compare the twelve paradigms of training on your model and data",
-        "Scores the data, cuts it into strata, trains by the twelve paradigms of the paper (SFT and GRPO on strata, mixtures "
+        "Scores the data, cuts it into strata, trains by the twelve paradigms of the paper (SFT and GRPO on strata, "
+        "mixtures "
         "and random sets of equal size) for PISM's and CMAB's strata and for each family of tasks, evaluates every "
-        "model, and prints tables with intervals. RECIPE is YAML: recipes/ has three, docs/study.md explains the keys.\n"
+        "model, and prints tables with intervals. RECIPE is YAML: recipes/ has three, docs/study.md explains the "
+        "keys.\n"
         "\n"
-        "The plan with its cost is said first; --dry-run stops there. Stages that rows share run once. The same command "
+        "The plan with its cost is said first; --dry-run stops there. Stages that rows share run once. The same "
+        "command "
         "goes on where it was stopped or killed, and started several times, also on several machines with a common "
         "directory, it shares the work.",
         "strata study recipes/tiny.yaml --out study --dry-run\n"
@@ -219,7 +222,8 @@ const struct strata_command strata_commands[] = {
         "--out DIR [options]",
         "draw a synthetic world of tasks with known answers",
         "Eight abilities (cv_detection, cv_grounding, counting, ocr, math, chart, puzzle, science) at five levels of "
-        "difficulty, in columns `ability`, `level` and `task`. DIR gets train, held-out and test files in the layout of "
+        "difficulty, in columns `ability`, `level` and `task`. DIR gets train, held-out and test files in the layout "
+        "of "
         "--format, and images/. Abilities and levels take turns, so that each has as many samples as the others.\n"
         "\n"
         "A sample depends on the seed, the split and its number, on nothing else. No image is in two splits, whatever "
@@ -271,8 +275,8 @@ const struct strata_command strata_commands[] = {
         "BENCH... --out DIR [--model M] [options]",
         "score a model on benchmarks, as VLMEvalKit does",
         "BENCH is MathVista, MMVet, OCRBench, HallusionBench, MMMU or MMStar, whose file lies in --tsv-dir under the "
-        "kit's name (MMStar.tsv, MMMU_DEV_VAL.tsv, MathVista_MINI.tsv …); NAME=FILE for a file elsewhere; or a JSONL "
-        "file of your own in the layout of `strata score`, graded as there.\n"
+        "kit's name (MMStar.tsv, MMMU_DEV_VAL.tsv, MathVista_MINI.tsv …); NAME=FILE for a file elsewhere; or data of "
+        "your own (JSONL, JSON, CSV or Parquet, as `strata score` reads them), graded as there.\n"
         "\n"
         "Answers come from any engine. Where the kit asks a judge, --judge names its server; without one the kit's "
         "exact "

@@ -264,6 +264,7 @@ static void destroy(void *self) {
     if (http->key) explicit_bzero(http->key, strlen(http->key));
     free(http->key);
     free(http->model);
+    free(http->ca_file);
     free(http->endpoints);
     free(http->flying);
     free(http->idle);
@@ -345,8 +346,10 @@ static int set_up(struct http *http, const struct strata_http_options *options, 
     if (!code) code = read_key(http, options, err);
     if (code) return code;
     http->model = strata_strdup(options->model);
+    http->ca_file = strata_strdup(options->ca_file);
     http->multi = curl_multi_init();
-    if (!http->model || !http->multi) return strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
+    if (!http->model || !http->multi || (options->ca_file && !http->ca_file))
+        return strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
     curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)http->options.in_flight);
     identify(http, options);
     return 0;

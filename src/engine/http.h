@@ -26,6 +26,7 @@ struct strata_http_options {
     const char *model;    /* as the servers call it */
     const char *key_env;  /* environment variable with the API key, or NULL */
     const char *key_file; /* file whose first line is the key, or NULL; wins over key_env */
+    const char *ca_file;  /* certificates to trust instead of the system's, or NULL */
     const char *identity; /* what the answers depend on besides model and request; NULL: for the cache, the URLs */
     size_t in_flight;     /* calls at once; 0: 256 */
     size_t attempts;      /* of one call before it is given up; 0: 8 */

@@ -55,7 +55,7 @@ struct call {
 struct http {
     CURLM *multi;
     struct curl_slist *headers; /* with the key */
-    char *key, *model;
+    char *key, *model, *ca_file;
     struct endpoint *endpoints;
     size_t endpoint_count;
     struct strata_http_options options; /* its texts are not used after the start */

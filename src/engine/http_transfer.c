@@ -180,6 +180,7 @@ static CURL *take_handle(struct http *http) {
     curl_easy_setopt(handle, CURLOPT_SEEKFUNCTION, rewind_body);
     curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, take_reply);
     curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, take_header);
+    if (http->ca_file) curl_easy_setopt(handle, CURLOPT_CAINFO, http->ca_file);
 #if LIBCURL_VERSION_NUM >= 0x075500
     curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
 #else
@@ -262,11 +263,13 @@ void strata_http_wait(struct http *http, struct call *call) {
 enum failure {
     FAILED_SERVER,    /* try again, elsewhere if possible */
     FAILED_THROTTLED, /* the server is fine and asks for patience */
-    FAILED_PLACE,     /* wrong key or path: this server will never answer */
+    FAILED_PLACE,     /* wrong key, path or certificate: this server will never answer */
     FAILED_REQUEST    /* no server will ever answer this */
 };
 
-static enum failure kind_of(long status) {
+static enum failure kind_of(CURLcode outcome, long status) {
+    bool distrusted = outcome == CURLE_PEER_FAILED_VERIFICATION || outcome == CURLE_SSL_CACERT_BADFILE;
+    if (outcome != CURLE_OK) return distrusted ? FAILED_PLACE : FAILED_SERVER;
     if (status == 429) return FAILED_THROTTLED;
     if (status == 401 || status == 403 || status == 404 || status == 405 || (status >= 300 && status < 400))
         return FAILED_PLACE;
@@ -338,7 +341,7 @@ static int finished(struct http *http, struct call *call, CURLcode outcome, stru
         strata_fail(&call->error, STRATA_ERR_ENGINE, "HTTP status %ld%s%s", status, *message ? ": " : "", message);
     }
     strata_fail_at(&call->error, STRATA_ERR_ENGINE, "%s", call->endpoint->name);
-    return failed(http, call, outcome != CURLE_OK ? FAILED_SERVER : kind_of(status), wait, err);
+    return failed(http, call, kind_of(outcome, status), wait, err);
 }
 
 /* ---- stepping ---- */

@@ -226,7 +226,7 @@ static int open_answers(struct own *own, struct strata_error *err) {
     struct strata_hash hash;
     struct strata_buffer path = {0};
     char text[33];
-    int code = strata_hash_file(&hash, own->data, err);
+    int code = strata_dataset_hash(&hash, own->data, err);
     if (code) return code;
     strata_hash_text(text, hash);
     strata_buffer_printf(&path, "%s.answers.jsonl", own->stem);
