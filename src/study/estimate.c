@@ -80,14 +80,21 @@ static void measure_done(struct rates *rates, const struct strata_study_run *run
         if (units[k] > 0) rates->seconds_per[k] = seconds[k] / units[k];
 }
 
-/* Answers some samples as scoring would, into the first score stage, which keeps them. */
+/* Answers some samples as scoring would, into the first score stage, which keeps them; not while another process works
+ * on it. */
 static int run_pilot(struct rates *rates, const struct strata_study_run *run, struct strata_engine *engine,
                      struct strata_error *err) {
     struct strata_score_options options = run->options->score;
     struct strata_score_summary summary = {0};
     struct strata_engine_stats stats;
+    struct strata_lease *lease;
     char *out = strata_stage_path(run, run->plan.scores[0], "run");
     if (!out) return strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
+    int code = strata_lease_take(&lease, run->leases, run->plan.stages[run->plan.scores[0]].place, err);
+    if (code || !lease) {
+        free(out);
+        return code;
+    }
     options.data = run->recipe->data;
     options.out = out;
     options.seed = run->recipe->seeds[0];
@@ -96,8 +103,9 @@ static int run_pilot(struct rates *rates, const struct strata_study_run *run, st
     options.dry_run = true;
     options.pilot_samples = run->options->pilot;
     options.interrupt = run->options->interrupt;
-    int code = strata_make_directories(out, err);
+    code = strata_make_directories(out, err);
     if (!code) code = strata_score(&summary, engine, &options, err);
+    strata_lease_release(lease);
     strata_engine_stats(engine, &stats);
     if (!code && summary.draws_now) {
         rates->response = (double)summary.tokens_now / (double)summary.draws_now;
@@ -198,7 +206,8 @@ int strata_study_estimate(struct strata_estimate **out, struct strata_study_run 
         if (!strata_dataset_count(&count, run->recipe->tests[t], NULL)) rates.tests += count;
     }
     measure_done(&rates, run);
-    if (pilot && run->options->pilot) code = run_pilot(&rates, run, pilot, err);
+    if (pilot && run->options->pilot && !strata_stage_done(run, run->plan.scores[0]))
+        code = run_pilot(&rates, run, pilot, err);
     for (size_t i = 0; i < run->plan.count && !code; i++) estimate_stage(&(*out)[i], run, i, &rates, families);
     if (code) {
         free(*out);

@@ -190,8 +190,9 @@ static int pass(bool *worked, size_t *left, size_t *waiting, struct strata_study
     for (size_t i = 0; i < run->plan.count && !code && !*worked; i++) {
         if (strata_stage_done(run, i) || is_blocked(run, i)) continue;
         ++*left;
-        *waiting = i;
-        if (is_ready(run, i)) code = try_stage(worked, run, i, finished, err);
+        if (!is_ready(run, i)) continue;
+        *waiting = i; /* where nothing could be done, others have what is possible */
+        code = try_stage(worked, run, i, finished, err);
     }
     return code;
 }
@@ -268,16 +269,19 @@ static int show_plan(struct strata_study_run *run, struct strata_engine *engine,
     return code;
 }
 
-static int run_all(json_t **results, json_t **times, struct strata_study_run *run, struct strata_error *err) {
+static int open_leases(struct strata_study_run *run, struct strata_error *err) {
     const struct strata_study_options *options = run->options;
     char *leases = strata_path_join(options->out, "leases");
     int code = leases ? 0 : strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
     if (!code)
         code = strata_leases_open(&run->leases, leases, options->heartbeat > 0 ? options->heartbeat : HEARTBEAT,
                                   options->expiry > 0 ? options->expiry : EXPIRY, err);
-    if (!code) code = run_stages(run, err);
-    strata_leases_close(run->leases);
     free(leases);
+    return code;
+}
+
+static int run_all(json_t **results, json_t **times, struct strata_study_run *run, struct strata_error *err) {
+    int code = run_stages(run, err);
     if (code) return code;
     for (size_t i = 0; i < run->plan.count; i++) strata_stage_prune(run, i); /* what a kill left */
     code = strata_study_results(results, run, err);
@@ -300,9 +304,11 @@ int strata_study(json_t **results, json_t **times, const struct strata_study_opt
         run.stages ? find_identity(&identity, options, err) : strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
     if (!code && identity.engine && !options->dry_run) code = pin_kernels(options, identity.engine, err);
     if (!code) code = make_plan(&run, &identity, err);
+    if (!code && identity.engine) code = open_leases(&run, err); /* a dry run without a model writes nothing */
     if (!code) code = show_plan(&run, options->pilot ? identity.engine : NULL, err);
     strata_engine_destroy(identity.engine);
     if (!code && !options->dry_run) code = run_all(results, times, &run, err);
+    strata_leases_close(run.leases);
     strata_buffer_free(&identity.root);
     strata_buffer_free(&identity.test);
     strata_plan_free(&run.plan);

@@ -45,7 +45,6 @@ static int run_study(struct strata_buffer *tables) {
         print_error("%s %s\n", err.where, err.what);
         return code;
     }
-    study.options.pilot = 0;
     study.options.observer.on_stage = on_stage;
     code = strata_study(&results, &times, &study.options, &err);
     if (code) print_error("%s %s\n", err.where, err.what);
