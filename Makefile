@@ -13,7 +13,7 @@ FUZZ_SECONDS ?= 600
 
 .PHONY: all help setup build install demo demo-images study data test asan tsan early-stopping mutate fuzz lint format docs docs-check newcomer report-shots clean \
         conformance conformance-training conformance-easyvqa conformance-rewards conformance-benchmarks \
-        python-test python-wheel
+        python-test python-wheel bench-peers
 
 all: build
 
@@ -78,6 +78,11 @@ tsan: setup
 RECORDS ?= 200
 early-stopping: build data
 	@scripts/early_stopping.sh $(BUILD)/strata $(RECORDS)
+
+## bench-peers [GROUPS="prefill decode …"]  beside transformers and llama.cpp, as ratios (perf/bench_peers.sh says how to point
+##                              at them; what is absent is left out with the reason)
+bench-peers: build
+	@perf/bench_peers.sh $(BUILD)/strata $(GROUPS)
 
 ## mutate [MODELS=DIR]          does each test catch the breakage that it is there for (tests/mutations.txt)?
 mutate: setup

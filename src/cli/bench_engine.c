@@ -134,11 +134,15 @@ static double step_bytes(const struct workload *work, double rows, double contex
     return weights * width + rows * context * cached;
 }
 
-/* Runs one request to its end; adds up the tokens of its draws. */
-static int run_request(const struct workload *work, const struct strata_request *request, size_t *tokens,
-                       double *first_token, struct strata_error *err) {
-    *tokens = 0;
-    *first_token = 0.0;
+struct timing {
+    double seconds, vision, prefill, decode;
+    size_t tokens, attention_bytes;
+};
+
+/* Runs one request to its end; adds up the tokens of its draws and the bytes of the masses that came with them. */
+static int run_request(struct timing *timing, const struct workload *work, const struct strata_request *request,
+                       struct strata_error *err) {
+    timing->tokens = timing->attention_bytes = 0;
     int code = strata_engine_submit(work->engine, request, err);
     for (uint32_t d = 0; !code && d < request->draws; d++) {
         struct strata_result result;
@@ -149,23 +153,21 @@ static int run_request(const struct workload *work, const struct strata_request 
             *err = result.error;
             code = result.error.code;
         }
-        *tokens += result.N;
+        timing->tokens += result.N;
+        const struct strata_attention *attention = result.attention;
+        if (attention)
+            timing->attention_bytes += attention->L * attention->N * attention->S * sizeof *attention->masses;
         strata_result_free(&result);
     }
     return code;
 }
 
-struct timing {
-    double seconds, vision, prefill, decode;
-    size_t tokens;
-};
-
 static int time_request(struct timing *timing, const struct workload *work, const struct strata_request *request,
                         struct strata_error *err) {
     struct strata_engine_stats before, after;
-    double first, start = strata_seconds();
+    double start = strata_seconds();
     strata_engine_stats(work->engine, &before);
-    int code = run_request(work, request, &timing->tokens, &first, err);
+    int code = run_request(timing, work, request, err);
     strata_engine_stats(work->engine, &after);
     timing->seconds = strata_seconds() - start;
     timing->vision = after.vision_seconds - before.vision_seconds;
@@ -240,6 +242,7 @@ static int cmab(const struct bench *bench, const struct workload *work, struct s
         bench_add(&overhead, measured.decode / plain.decode - 1.0);
     }
     figure.details = describe(work, 1, &measured);
+    json_object_set_new(figure.details, "kept_mb", json_real((double)measured.attention_bytes / 1e6));
     json_object_set_new(figure.details, "overhead", json_real(bench_median(&overhead)));
     json_object_set_new(figure.details, "overhead_lowest", json_real(bench_least(&overhead)));
     json_object_set_new(figure.details, "overhead_highest", json_real(bench_most(&overhead)));
@@ -250,7 +253,7 @@ static int cmab(const struct bench *bench, const struct workload *work, struct s
 static int pism(const struct bench *bench, const struct workload *work, struct strata_error *err) {
     struct strata_message message = {STRATA_ROLE_USER, work->question};
     struct strata_mask mask = {.kind = STRATA_MASK_PIXEL};
-    struct bench_figure figure = {.task = "pism", .unit = "draws_s"};
+    struct bench_figure figure = {.task = "pism", .unit = "generations_s"};
     struct timing timing = {0};
     const size_t draws = 20;
     int code = 0;

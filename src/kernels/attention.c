@@ -9,13 +9,27 @@ size_t strata_page_bytes(const struct strata_compute *compute, size_t G, size_t 
     return G * (strata_key_bytes(compute, D) + strata_value_bytes(compute, D));
 }
 
-static void write_bf16(uint16_t *keys, uint16_t *values, size_t slot, const float *key, const float *value, size_t D) {
-    for (size_t d = 0; d < D + D % 2; d++)
-        keys[(d / 2 * STRATA_KEY_BLOCK + slot) * 2 + d % 2] = d < D ? strata_bf16_round(key[d]) : 0;
-    uint16_t *pair = values + slot / 2 * (2 * STRATA_PANEL) + slot % 2;
-    for (size_t d = 0; d < (D + STRATA_PANEL - 1) / STRATA_PANEL * STRATA_PANEL; d++)
-        pair[d / STRATA_PANEL * STRATA_KEY_BLOCK * STRATA_PANEL + d % STRATA_PANEL * 2] =
-            d < D ? strata_bf16_round(value[d]) : 0;
+/* bf16 bits of count <= STRATA_PANEL values, zeros behind them. Where tiles read bf16 the level has an instruction. */
+static void round_panel(const struct strata_compute *compute, uint16_t out[STRATA_PANEL], const float *x,
+                        size_t count) {
+    memset(out, 0, STRATA_PANEL * sizeof *out);
+    if (compute->level->activation_bytes == sizeof *out)
+        compute->level->round_rows(out, STRATA_PANEL, x, count, 1, count);
+    else
+        for (size_t i = 0; i < count; i++) out[i] = strata_bf16_round(x[i]);
+}
+static void write_bf16(const struct strata_compute *compute, uint16_t *keys, uint16_t *values, size_t slot,
+                       const float *key, const float *value, size_t D) {
+    uint16_t rounded[STRATA_PANEL];
+    for (size_t first = 0; first < D; first += STRATA_PANEL) {
+        const size_t count = D - first < STRATA_PANEL ? D - first : STRATA_PANEL;
+        round_panel(compute, rounded, key + first, count);
+        uint16_t *pair = keys + (first / 2 * STRATA_KEY_BLOCK + slot) * 2;
+        for (size_t d = 0; d < count; d += 2) memcpy(pair + d * STRATA_KEY_BLOCK, rounded + d, 2 * sizeof *pair);
+        round_panel(compute, rounded, value + first, count);
+        uint16_t *column = values + first * STRATA_KEY_BLOCK + slot / 2 * (2 * STRATA_PANEL) + slot % 2;
+        for (size_t d = 0; d < STRATA_PANEL; d++) column[2 * d] = rounded[d];
+    }
 }
 static void write_f32(float *keys, float *values, size_t slot, const float *key, const float *value, size_t D) {
     for (size_t d = 0; d < D; d++) keys[d * STRATA_KEY_BLOCK + slot] = key[d];
@@ -30,7 +44,7 @@ void strata_page_write(const struct strata_compute *compute, void *page, size_t 
         void *keys = (char *)page + g * key_bytes;
         void *values = (char *)page + G * key_bytes + g * value_bytes;
         if (compute->type == STRATA_COMPUTE_BF16)
-            write_bf16(keys, values, slot, key + g * D, value + g * D, D);
+            write_bf16(compute, keys, values, slot, key + g * D, value + g * D, D);
         else
             write_f32(keys, values, slot, key + g * D, value + g * D, D);
     }

@@ -125,7 +125,9 @@ static void run(struct linear *linear) {
     struct strata_threads *threads = products > FEW_PRODUCTS ? linear->compute->threads : NULL;
     if (linear->packed) strata_threads_run(threads, pieces_of(linear->M, FEW_ROWS), pack_task, linear);
     linear->row_blocks = pieces_of(linear->M, ROW_BLOCK);
-    linear->row_block = pieces_of(linear->M, linear->row_blocks);
+    /* Whole tiles, but in the last block. */
+    linear->row_block = pieces_of(pieces_of(linear->M, linear->row_blocks), ONE_TILE) * ONE_TILE;
+    linear->row_blocks = pieces_of(linear->M, linear->row_block);
     /* Enough tasks that the threads end together, but none so small that handing it out shows. */
     const size_t pieces = linear->panels * linear->row_blocks / (4 * strata_threads_count(threads));
     linear->group = pieces < 1 ? 1 : smaller(pieces, PANEL_GROUP);
