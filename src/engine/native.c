@@ -70,7 +70,9 @@ static void destroy(void *self) {
     free(native->item_groups);
     free(native->logits);
     free(native->map);
-    strata_sampler_free(&native->sampler);
+    free(native->choices);
+    for (size_t i = 0; native->samplers && i < native->compute.workers; i++) strata_sampler_free(&native->samplers[i]);
+    free(native->samplers);
     feature_cache_destroy(native->features);
     while (prefix_cache_evict(&native->prefixes, native->memory, &native->reserved_pages)) continue;
     strata_decoder_destroy(native->decoder);
@@ -162,7 +164,8 @@ static int allocate_buffers(struct native *native, struct strata_error *err) {
     if ((code = strata_key_value_create(&native->memory, text, &native->compute, native->max_pages, err)) ||
         (code = strata_decoder_create(&native->decoder, &native->model->config, &native->model->weights,
                                       &native->compute, native->memory, native->max_rows, native->max_items, err)) ||
-        (code = strata_sampler_create(&native->sampler, text->vocabulary, err)) ||
+        (code = strata_alloc(&native->samplers, native->compute.workers, sizeof *native->samplers, err)) ||
+        (code = strata_alloc(&native->choices, native->logit_rows, sizeof *native->choices, err)) ||
         (code = strata_alloc(&native->draws, native->batch, sizeof *native->draws, err)) ||
         (code = strata_alloc_aligned(&native->x, native->max_rows * text->hidden, sizeof *native->x, err)) ||
         (code = strata_alloc(&native->positions, 3 * native->max_rows, sizeof *native->positions, err)) ||
@@ -170,7 +173,12 @@ static int allocate_buffers(struct native *native, struct strata_error *err) {
         (code = strata_alloc(&native->item_groups, native->max_items, sizeof *native->item_groups, err))) {
         return code;
     }
-    return strata_alloc_aligned(&native->logits, native->logit_rows * text->vocabulary, sizeof *native->logits, err);
+    for (size_t i = 0; !code && i < native->compute.workers; i++) {
+        code = strata_sampler_create(&native->samplers[i], text->vocabulary, err);
+    }
+    return code ? code
+                : strata_alloc_aligned(&native->logits, native->logit_rows * text->vocabulary, sizeof *native->logits,
+                                       err);
 }
 
 int strata_engine_native(struct strata_engine **out, const struct strata_native_options *options,
@@ -214,7 +222,7 @@ void strata_native_plan(struct strata_native_plan *plan, const struct strata_eng
         .page_bytes = strata_key_value_page_bytes(&native->model->config.text, &native->compute),
         .max_pages = native->max_pages,
         .workspace_bytes = strata_decoder_workspace_bytes(&native->model->config, native->max_rows) +
-                           native->logit_rows * native->sampler.V * sizeof(float) +
+                           (native->logit_rows + 2 * native->compute.workers) * native->samplers[0].V * sizeof(float) +
                            native->compute.workers * native->compute.scratch_bytes,
         .context = native->context,
         .parameters = native->model->weights.parameters,

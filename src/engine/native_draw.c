@@ -39,20 +39,22 @@ int strata_native_group_fail(struct native *native, struct group *group, const s
     return 0;
 }
 
-int strata_native_logprobs(struct native *native, float *plain, float *sampled, const float *logits, int32_t id,
-                           float temperature, struct strata_error *err) {
-    size_t V = native->sampler.V;
+void strata_native_logprobs(struct choice *choice, const struct native *native, const float *logits, int32_t id,
+                            float temperature, size_t worker) {
+    size_t V = native->samplers[worker].V;
     float sum;
     strata_logsumexp(&native->compute, &sum, logits, V, 1, V);
-    *plain = *sampled = logits[id] - sum;
+    choice->logprob = choice->sampled_logprob = logits[id] - sum;
     if (temperature > 0.0f && temperature != 1.0f) {
-        float *scaled = native->sampler.scores;
+        float *scaled = native->samplers[worker].scores;
         for (size_t i = 0; i < V; i++) scaled[i] = logits[i] / temperature;
         strata_logsumexp(&native->compute, &sum, scaled, V, 1, V);
-        *sampled = scaled[id] - sum;
+        choice->sampled_logprob = scaled[id] - sum;
     }
-    return isfinite(*plain) && isfinite(*sampled) ? 0
-                                                  : strata_fail(err, STRATA_ERR_NUMERIC, "the logits are not finite");
+    choice->id = id;
+    choice->code = isfinite(choice->logprob) && isfinite(choice->sampled_logprob)
+                       ? 0
+                       : strata_fail(&choice->reason, STRATA_ERR_NUMERIC, "the logits are not finite");
 }
 
 void strata_native_add_map(const struct native *native, float *sum, const float *map, size_t rows, size_t T) {
@@ -226,7 +228,7 @@ static int create_draw(struct native *native, struct group *group, struct strata
         memcpy(draw->map_sum, group->map_sum, T * sizeof *draw->map_sum);
     }
     if (request->sampling.repetition_penalty != 1.0f) {
-        if ((code = strata_alloc(&draw->seen, native->sampler.V / 64 + 1, sizeof *draw->seen, err))) return code;
+        if ((code = strata_alloc(&draw->seen, native->samplers[0].V / 64 + 1, sizeof *draw->seen, err))) return code;
         for (size_t t = 0; t < T; t++) mark_seen(draw->seen, group->prompt.ids[t]);
     }
     return 0;
@@ -237,12 +239,10 @@ int strata_native_start_draws(struct native *native, struct strata_error *err) {
         if (!group->first_logits) continue;
         while (group->started < group->request.draws && native->draw_count < native->batch &&
                (group->spare || native->reserved_pages + strata_native_draw_pages(group) <= native->max_pages)) {
-            bool ended;
             int code = create_draw(native, group, err);
-            if (!code) {
-                code = strata_native_draw_token(native, native->draw_count - 1, group->first_logits, &ended, err);
-            }
             if (code) return code;
+            strata_native_draw_choose(native->choices, native, native->draw_count - 1, group->first_logits, 0);
+            if ((code = strata_native_draw_take(native, native->draw_count - 1, native->choices, err))) return code;
         }
         if (group->started == group->request.draws) {
             free(group->first_logits);
@@ -282,36 +282,38 @@ static int stream_text(struct native *native, struct draw *draw, bool final, str
     return code;
 }
 
-int strata_native_draw_token(struct native *native, size_t index, const float *logits, bool *ended,
-                             struct strata_error *err) {
+void strata_native_draw_choose(struct choice *choice, const struct native *native, size_t index, const float *logits,
+                               size_t worker) {
+    const struct draw *draw = &native->draws[index];
+    const struct strata_sampling *sampling = &draw->group->request.sampling;
+    size_t banned = native->allow_placeholders ? 0 : sizeof native->model->placeholder_ids / sizeof(int32_t);
+    int32_t id;
+    choice->code = strata_sample(&id, &native->samplers[worker], logits, sampling, draw->seen,
+                                 native->model->placeholder_ids, banned, &draw->random, draw->N, &choice->reason);
+    if (!choice->code) strata_native_logprobs(choice, native, logits, id, sampling->temperature, worker);
+}
+
+int strata_native_draw_take(struct native *native, size_t index, const struct choice *choice,
+                            struct strata_error *err) {
     struct draw *draw = &native->draws[index];
     struct group *group = draw->group;
-    const struct strata_sampling *sampling = &group->request.sampling;
-    size_t banned = native->allow_placeholders ? 0 : sizeof native->model->placeholder_ids / sizeof(int32_t);
-    struct strata_error reason;
-    int32_t id;
-    *ended = true;
-    int code = strata_sample(&id, &native->sampler, logits, sampling, draw->seen, native->model->placeholder_ids,
-                             banned, &draw->random, draw->N, &reason);
-    if (!code) {
-        code = strata_native_logprobs(native, &draw->logprobs[draw->N], &draw->sampled_logprobs[draw->N], logits, id,
-                                      sampling->temperature, &reason);
-    }
-    if (code) {
+    if (choice->code) {
         /* This draw's own failure: the others go on. */
         struct strata_result result = empty_result(group, draw->index);
         result.finish = STRATA_FINISH_ERROR;
-        result.error = reason;
-        strata_fail_at_default(&result.error, code, "%s", group->sample_id);
+        result.error = choice->reason;
+        strata_fail_at_default(&result.error, choice->code, "%s", group->sample_id);
         strata_native_draw_leave(native, index);
         return strata_native_result_push(native, &result, err);
     }
-    draw->ids[draw->N++] = id;
-    if (draw->seen) mark_seen(draw->seen, id);
+    draw->logprobs[draw->N] = choice->logprob;
+    draw->sampled_logprobs[draw->N] = choice->sampled_logprob;
+    draw->ids[draw->N++] = choice->id;
+    if (draw->seen) mark_seen(draw->seen, choice->id);
     native->stats.generated_tokens++;
-    *ended = is_stop(native, id) || draw->N == group->max_new;
-    code = stream_text(native, draw, *ended, err);
-    if (!code && *ended) {
+    bool ended = is_stop(native, choice->id) || draw->N == group->max_new;
+    int code = stream_text(native, draw, ended, err);
+    if (!code && ended) {
         code = finish_draw(native, draw, err);
         strata_native_draw_leave(native, index);
     }

@@ -64,14 +64,22 @@ struct draw {
     size_t reserved; /* pages of its own; 0: it uses its group's spare */
 };
 
+/* What the logits of one row decide. */
+struct choice {
+    int32_t id;
+    float logprob, sampled_logprob; /* of softmax(logits), and of what was sampled from */
+    int code;
+    struct strata_error reason;
+};
+
 struct native {
     struct strata_model *model;
     struct strata_threads *threads;
     struct strata_compute compute;
     struct strata_key_value *memory;
     struct strata_decoder *decoder;
-    struct strata_sampler sampler;
-    struct feature_cache *features; /* NULL: none */
+    struct strata_sampler *samplers; /* one per worker */
+    struct feature_cache *features;  /* NULL: none */
     struct prefix_cache prefixes;
     bool share_prefixes;
     size_t batch, max_pages, prefill_chunk, context, logit_rows, max_rows, max_items;
@@ -95,6 +103,7 @@ struct native {
     struct group **item_groups; /* the group of each prefill item */
     float *rows;                /* (logit_rows, C) gathered */
     float *logits;              /* (logit_rows, V) */
+    struct choice *choices;     /* (logit_rows) */
     float *map;                 /* step's maps */
     size_t map_capacity;
     struct strata_engine_stats stats;
@@ -125,10 +134,13 @@ int strata_native_step(struct native *native, struct strata_error *err);
 
 /* native_draw.c: draws and results. */
 int strata_native_start_draws(struct native *native, struct strata_error *err);
-/* Takes the logits of draw `index`'s newest row: samples, records, finishes. A draw that ends (also in an error of its
- * own, which is its result) leaves the batch: *ended, and the last draw stands in its place. */
-int strata_native_draw_token(struct native *native, size_t index, const float *logits, bool *ended,
-                             struct strata_error *err);
+/* Samples the next token of draw `index` from the logits of its newest row, in `worker`'s memory: draws can choose side
+ * by side. */
+void strata_native_draw_choose(struct choice *choice, const struct native *native, size_t index, const float *logits,
+                               size_t worker);
+/* Records what draw `index` chose. A draw that ends (also in an error of its own, which is its result) leaves the
+ * batch: the last draw stands in its place. */
+int strata_native_draw_take(struct native *native, size_t index, const struct choice *choice, struct strata_error *err);
 /* Takes a draw out of the batch and gives its memory back. */
 void strata_native_draw_leave(struct native *native, size_t index);
 /* Room for the masses of the draw's next token. */
@@ -141,8 +153,8 @@ int strata_native_forced_result(struct native *native, struct group *group, stru
 /* Every open draw of the group comes out as an error of the engine. */
 int strata_native_group_fail(struct native *native, struct group *group, const struct strata_error *reason,
                              struct strata_error *err);
-/* log softmax(logits)[id], and the same of logits/temperature (scratch (V)). */
-int strata_native_logprobs(struct native *native, float *plain, float *sampled, const float *logits, int32_t id,
-                           float temperature, struct strata_error *err);
+/* log softmax(logits)[id], and the same of logits/temperature, in `worker`'s memory. */
+void strata_native_logprobs(struct choice *choice, const struct native *native, const float *logits, int32_t id,
+                            float temperature, size_t worker);
 
 #endif

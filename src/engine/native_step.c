@@ -101,16 +101,43 @@ static void collect_maps(struct native *native, const struct step *step) {
     }
 }
 
+/* Rows whose logits are there: of draws [first, …), or of a forced response from token `first` on. */
+struct choosing {
+    struct native *native;
+    const struct group *forced;
+    size_t first;
+};
+
+static void choose_task(void *context, size_t index, size_t worker) {
+    const struct choosing *choosing = context;
+    const struct native *native = choosing->native;
+    const float *logits = native->logits + index * native->samplers[0].V;
+    struct choice *choice = &native->choices[index];
+    const struct group *forced = choosing->forced;
+    if (forced)
+        strata_native_logprobs(choice, native, logits, forced->forced_ids[choosing->first + index],
+                               forced->request.sampling.temperature, worker);
+    else
+        strata_native_draw_choose(choice, native, choosing->first + index, logits, worker);
+}
+
+/* The choices of `count` rows x, row by row and on all threads: a vocabulary takes a part of a millisecond. */
+static void choose(struct choosing *choosing, const float *x, size_t count) {
+    struct native *native = choosing->native;
+    strata_decoder_logits(native->decoder, native->logits, x, count, 0, NULL);
+    strata_threads_run(native->threads, count, choose_task, choosing);
+}
+
 /* Logits of all draws, in pieces of logit_rows, and their tokens. Draws are walked from the last to the first, so that
  * one that leaves only moves a draw that has been served. */
 static int serve_draws(struct native *native, const struct step *step, struct strata_error *err) {
-    size_t C = native->model->config.text.hidden, V = native->sampler.V;
+    size_t C = native->model->config.text.hidden;
     for (size_t end = step->draws; end > 0;) {
         size_t begin = end > native->logit_rows ? end - native->logit_rows : 0;
-        strata_decoder_logits(native->decoder, native->logits, native->x + begin * C, end - begin, 0, NULL);
+        struct choosing choosing = {.native = native, .first = begin};
+        choose(&choosing, native->x + begin * C, end - begin);
         for (size_t i = end; i > begin; i--) {
-            bool ended;
-            int code = strata_native_draw_token(native, i - 1, native->logits + (i - 1 - begin) * V, &ended, err);
+            int code = strata_native_draw_take(native, i - 1, &native->choices[i - 1 - begin], err);
             if (code) return code;
         }
         end = begin;
@@ -121,23 +148,26 @@ static int serve_draws(struct native *native, const struct step *step, struct st
 /* The token-producing rows of one forced chunk: log-probs of the given ids. */
 static int score_forced(struct native *native, struct group *group, const float *x, size_t first, size_t count,
                         struct strata_error *reason) {
-    size_t C = native->model->config.text.hidden, V = native->sampler.V, skipped = measured_from(group, first, count);
+    size_t C = native->model->config.text.hidden, skipped = measured_from(group, first, count);
     for (size_t r = skipped; r < count; r += native->logit_rows) {
         size_t rows = count - r < native->logit_rows ? count - r : native->logit_rows;
-        strata_decoder_logits(native->decoder, native->logits, x + r * C, rows, 0, NULL);
+        struct choosing choosing = {.native = native, .forced = group, .first = first + r - (group->prompt.T - 1)};
+        choose(&choosing, x + r * C, rows);
         for (size_t i = 0; i < rows; i++) {
-            size_t n = first + r + i - (group->prompt.T - 1);
-            int code =
-                strata_native_logprobs(native, &group->logprobs[n], &group->sampled_logprobs[n], native->logits + i * V,
-                                       group->forced_ids[n], group->request.sampling.temperature, reason);
-            if (code) return code;
+            const struct choice *choice = &native->choices[i];
+            if (choice->code) {
+                *reason = choice->reason;
+                return choice->code;
+            }
+            group->logprobs[choosing.first + i] = choice->logprob;
+            group->sampled_logprobs[choosing.first + i] = choice->sampled_logprob;
         }
     }
     return 0;
 }
 
 static int serve_prefills(struct native *native, const struct step *step, struct strata_error *err) {
-    size_t C = native->model->config.text.hidden, V = native->sampler.V, row = step->decode_rows;
+    size_t C = native->model->config.text.hidden, V = native->samplers[0].V, row = step->decode_rows;
     for (size_t i = step->draws; i < step->items; i++) {
         struct group *group = native->item_groups[i];
         size_t count = native->items[i].rows, first = group->done;

@@ -8,16 +8,21 @@
 #include "base/memory.h"
 #include "kernels/kernels.h"
 
+#define LANES 16   /* running maxima side by side */
+#define BLOCK 4096 /* weights whose running total is kept */
+
 int strata_sampler_create(struct strata_sampler *out, size_t V, struct strata_error *err) {
     *out = (struct strata_sampler){.V = V};
     int code = strata_alloc(&out->scores, V, sizeof *out->scores, err);
     if (!code) code = strata_alloc(&out->candidates, V, sizeof *out->candidates, err);
+    if (!code) code = strata_alloc(&out->totals, V / BLOCK + 1, sizeof *out->totals, err);
     return code;
 }
 
 void strata_sampler_free(struct strata_sampler *sampler) {
     free(sampler->scores);
     free(sampler->candidates);
+    free(sampler->totals);
     *sampler = (struct strata_sampler){0};
 }
 
@@ -94,16 +99,55 @@ static int keep_nucleus(struct strata_sampler *sampler, size_t *count, float top
     return 0;
 }
 
-static int draw(int32_t *id, struct strata_sampler *sampler, const struct strata_sampling *sampling,
-                const struct strata_random *random, uint64_t index, struct strata_error *err) {
-    float *scores = sampler->scores, largest = -INFINITY;
+/* The largest of scores without NaN. */
+static float largest_of(const float *scores, size_t V) {
+    float most[LANES], largest = -INFINITY;
+    for (size_t j = 0; j < LANES; j++) most[j] = -INFINITY;
+    size_t i = 0;
+    for (; i + LANES <= V; i += LANES)
+        for (size_t j = 0; j < LANES; j++) most[j] = scores[i + j] > most[j] ? scores[i + j] : most[j];
+    for (; i < V; i++) largest = scores[i] > largest ? scores[i] : largest;
+    for (size_t j = 0; j < LANES; j++) largest = most[j] > largest ? most[j] : largest;
+    return largest;
+}
+
+/* One draw from all of the vocabulary: weights, added up in the order of the ids; the first id at which the sum passes
+ * the target (the last possible one where rounding never lets it). Sums at the ends of blocks save walking twice. */
+static int32_t draw_any(struct strata_sampler *sampler, float temperature, double uniform) {
+    float *weights = sampler->scores;
+    const size_t V = sampler->V;
+    for (size_t i = 0; i < V; i++) weights[i] /= temperature;
+    const float largest = largest_of(weights, V);
+    for (size_t i = 0; i < V; i++) weights[i] = strata_expf(weights[i] - largest);
+    double total = 0.0;
+    for (size_t i = 0; i < V; i++) {
+        if (i % BLOCK == 0) sampler->totals[i / BLOCK] = total;
+        total += (double)weights[i];
+    }
+    const double target = uniform * total;
+    size_t block = (V - 1) / BLOCK;
+    while (block > 0 && sampler->totals[block] > target) block--;
+    double walked = sampler->totals[block];
+    for (size_t i = block * BLOCK; i < V; i++) {
+        walked += (double)weights[i];
+        if (weights[i] > 0.0f && walked > target) return (int32_t)i;
+    }
+    size_t last = V - 1;
+    while (last > 0 && weights[last] <= 0.0f) last--;
+    return (int32_t)last;
+}
+
+/* The same from what top-k and top-p leave. */
+static int draw(int32_t *id, struct strata_sampler *sampler, const struct strata_sampling *sampling, double uniform,
+                struct strata_error *err) {
+    float *scores = sampler->scores;
     size_t count = 0;
     for (size_t i = 0; i < sampler->V; i++) {
         if (scores[i] == -INFINITY) continue;
         scores[i] /= sampling->temperature;
-        if (scores[i] > largest) largest = scores[i];
         sampler->candidates[count++] = (uint32_t)i;
     }
+    const float largest = largest_of(scores, sampler->V);
     if (sampling->top_k && sampling->top_k < count) {
         float bound = kth_largest(scores, sampler->candidates, count, sampling->top_k);
         count = 0;
@@ -121,7 +165,7 @@ static int draw(int32_t *id, struct strata_sampler *sampler, const struct strata
         *weight = strata_expf(*weight - largest);
         total += (double)*weight;
     }
-    double target = strata_random_uniform(random, index) * total;
+    double target = uniform * total;
     size_t chosen = 0;
     for (size_t i = 0; i < count; i++) {
         float weight = scores[sampler->candidates[i]];
@@ -149,5 +193,10 @@ int strata_sample(int32_t *id, struct strata_sampler *sampler, const float *logi
         return strata_fail(err, STRATA_ERR_NUMERIC, "the logits are not finite");
     }
     *id = (int32_t)best;
-    return sampling->temperature > 0.0f ? draw(id, sampler, sampling, random, index, err) : 0;
+    if (sampling->temperature <= 0.0f) return 0;
+    const double uniform = strata_random_uniform(random, index);
+    if ((sampling->top_k && sampling->top_k < sampler->V) || sampling->top_p < 1.0f)
+        return draw(id, sampler, sampling, uniform, err);
+    *id = draw_any(sampler, sampling->temperature, uniform);
+    return 0;
 }

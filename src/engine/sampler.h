@@ -14,6 +14,7 @@ struct strata_sampler {
     size_t V;
     float *scores;        /* (V) working copy of the logits */
     uint32_t *candidates; /* (V) */
+    double *totals;       /* of the weights before each block of ids */
 };
 int strata_sampler_create(struct strata_sampler *out, size_t V, struct strata_error *err);
 void strata_sampler_free(struct strata_sampler *sampler);

@@ -104,11 +104,24 @@ void strata_logsumexp(const struct strata_compute *compute, float *out, const fl
     run(compute, &rows, V, logsumexp_task);
 }
 
+#define MAXIMA 16 /* running maxima side by side, so that the loop vectorises */
+
 size_t strata_argmax(const float *x, size_t V) {
-    size_t best = 0;
-    for (size_t i = 0; i < V; i++) {
-        if (x[i] != x[i]) return V;
-        if (x[i] > x[best]) best = i;
+    float most[MAXIMA], largest = -__builtin_inff();
+    int broken = 0;
+    size_t i = 0;
+    for (size_t j = 0; j < MAXIMA; j++) most[j] = largest;
+    for (; i + MAXIMA <= V; i += MAXIMA)
+        for (size_t j = 0; j < MAXIMA; j++) {
+            most[j] = x[i + j] > most[j] ? x[i + j] : most[j];
+            broken |= x[i + j] != x[i + j];
+        }
+    for (; i < V; i++) {
+        largest = x[i] > largest ? x[i] : largest;
+        broken |= x[i] != x[i];
     }
-    return best;
+    for (size_t j = 0; j < MAXIMA; j++) largest = most[j] > largest ? most[j] : largest;
+    if (broken) return V;
+    for (i = 0; i < V && x[i] != largest; i++) continue;
+    return i;
 }
