@@ -6,7 +6,10 @@ root=$1
 page=$2
 
 mkdir -p home build LMUData my
-for folder in models recipes scripts data docs; do ln -s "$root/$folder" $folder; done
+for folder in recipes scripts data docs; do ln -s "$root/$folder" $folder; done
+mkdir models
+for model in "$root"/models/*; do ln -s "$model" models/; done
+[ -d models/strata-tiny ] || ln -s easyvqa-tiny models/strata-tiny
 ln -s "$(command -v strata)" build/strata
 # Every model that a page names is the one that ships.
 for name in M Qwen2.5-VL-3B-Instruct Qwen2.5-VL-7B-Instruct half-billion; do ln -s models/easyvqa-tiny $name; done
@@ -62,6 +65,7 @@ case $page in
 */commands/select.md | */commands/report.md | */commands/inspect.md) score --out run ;;
 */commands/convert.md) strata convert test.jsonl train_math.parquet --format verl >/dev/null ;;
 */commands/init.md) rm half-billion ;;
+*/commands/study.md) strata synth --out .cache/study/world --counts 24,8,8 >/dev/null ;;
 */commands/merge.md) for shard in 1 2 3; do score --out run-$shard --shard $shard/3; done ;;
 */commands/compare.md)
     score --out run-a
