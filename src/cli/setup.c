@@ -31,6 +31,7 @@ int strata_setup_engine(struct strata_engine **out, const struct strata_argument
         .model = strata_text(arguments, ID(MODEL)),
         .compute = strata_text(arguments, ID(COMPUTE)),
         .weights = strata_text(arguments, ID(WEIGHTS)),
+        .weights_cache = strata_text(arguments, ID(WEIGHTS_CACHE)),
         .isa = strata_text(arguments, ID(ISA)),
         .threads = strata_size(arguments, ID(THREADS)),
         .batch = batch,
@@ -54,7 +55,8 @@ void strata_print_plan(const struct strata_engine *engine, const struct strata_a
     strata_bytes_text(workspace, (double)plan.workspace_bytes);
     fprintf(stderr, "model: %s parameters; %s kernels, %s, %s weights, %zu thread%s, up to %zu answers in flight\n",
             parameters, plan.isa, plan.compute, plan.weights, plan.threads, plan.threads == 1 ? "" : "s", plan.batch);
-    fprintf(stderr, "memory: weights %s, workspace %s, keys and values up to %s\n", weights, workspace, cache);
+    fprintf(stderr, "memory: weights %s%s, workspace %s, keys and values up to %s\n", weights, plan.kept, workspace,
+            cache);
 }
 
 void strata_print_data(const char *path) {

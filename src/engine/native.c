@@ -114,7 +114,7 @@ static int choose_weights(struct strata_model_options *model, const struct strat
 static int open_model(struct native *native, const struct strata_native_options *options, struct strata_error *err) {
     const struct strata_level *level;
     const char *compute = options->compute ? options->compute : "auto";
-    struct strata_model_options model = {.config = options->config};
+    struct strata_model_options model = {.config = options->config, .weights_cache = options->weights_cache};
     model.max_pixels = options->max_pixels == 0          ? DEFAULT_MAX_PIXELS
                        : options->max_pixels == SIZE_MAX ? 0
                                                          : options->max_pixels;
@@ -211,11 +211,13 @@ int strata_engine_native(struct strata_engine **out, const struct strata_native_
 }
 
 void strata_native_plan(struct strata_native_plan *plan, const struct strata_engine *engine) {
+    static const char *const kept[] = {" (mapped)", " (kept for the next start)", " (could not be kept)"};
     const struct native *native = strata_engine_self(engine, &native_vtable);
     *plan = (struct strata_native_plan){
         .isa = strata_level_name(native->compute.level),
         .compute = native->compute.type == STRATA_COMPUTE_BF16 ? "bf16" : "f32",
         .weights = weights_name(native->model->weights.embedding.type),
+        .kept = native->model->weights_cache ? kept[native->model->packed] : "",
         .threads = strata_threads_count(native->threads),
         .batch = native->batch,
         .weight_bytes = native->model->weights.packed_bytes,

@@ -66,11 +66,18 @@ enum strata_weight_type { STRATA_WEIGHT_F32, STRATA_WEIGHT_BF16, STRATA_WEIGHT_I
 struct strata_matrix {
     enum strata_weight_type type;
     size_t N, K;
-    void *panels; /* owned */
+    void *panels; /* owned, unless borrowed */
     size_t bytes;
+    bool borrowed; /* the panels lie in a file's map: read-only, and not freed with the matrix */
 };
 int strata_matrix_create(struct strata_matrix *out, enum strata_weight_type type, size_t N, size_t K,
                          struct strata_error *err);
+/* The same with nothing but the padding set: every row is yet to be, by the threads that will read it. */
+int strata_matrix_reserve(struct strata_matrix *out, enum strata_weight_type type, size_t N, size_t K,
+                          struct strata_error *err);
+/* Sizes only; the panels are the caller's to lend (borrowed). */
+int strata_matrix_describe(struct strata_matrix *out, enum strata_weight_type type, size_t N, size_t K,
+                           struct strata_error *err);
 /* Rows [first, first+rows) of W from fp32 (rows,K); a bf16 matrix rounds to nearest even; an int8
  * matrix finds its scales, and rounds to nearest even in them. */
 void strata_matrix_set_rows(struct strata_matrix *matrix, size_t first, size_t rows, const float *source);

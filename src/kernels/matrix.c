@@ -34,8 +34,8 @@ static float *scale_at(const struct strata_matrix *matrix, size_t n, size_t k) {
     return (float *)(void *)group + n % STRATA_PANEL;
 }
 
-int strata_matrix_create(struct strata_matrix *out, enum strata_weight_type type, size_t N, size_t K,
-                         struct strata_error *err) {
+int strata_matrix_describe(struct strata_matrix *out, enum strata_weight_type type, size_t N, size_t K,
+                           struct strata_error *err) {
     *out = (struct strata_matrix){.type = type, .N = N, .K = K};
     if (K > MOST_INPUTS)
         return strata_fail(err, STRATA_ERR_UNSUPPORTED, "a matrix of %zu inputs: the most is %zu", K, MOST_INPUTS);
@@ -48,11 +48,37 @@ int strata_matrix_create(struct strata_matrix *out, enum strata_weight_type type
     if (!strata_add_ok(&bytes, K, 2) || !strata_mul_ok(&bytes, bytes, STRATA_PANEL * sizeof(float)) ||
         !strata_mul_ok(&bytes, bytes, panels))
         return strata_fail(err, STRATA_ERR_MEMORY, "a matrix of %zu x %zu does not fit the address space", N, K);
-    bytes = panels * panel_values(out) * value;
-    const int status = strata_alloc_huge(&out->panels, bytes, err);
+    out->bytes = panels * panel_values(out) * value;
+    out->borrowed = true;
+    return STRATA_OK;
+}
+
+static int allocate(struct strata_matrix *out, enum strata_weight_type type, size_t N, size_t K,
+                    struct strata_error *err) {
+    int status = strata_matrix_describe(out, type, N, K, err);
+    out->borrowed = false;
+    if (status == STRATA_OK) status = strata_alloc_huge(&out->panels, out->bytes, err);
+    if (status != STRATA_OK) out->bytes = 0;
+    return status;
+}
+
+int strata_matrix_create(struct strata_matrix *out, enum strata_weight_type type, size_t N, size_t K,
+                         struct strata_error *err) {
+    const int status = allocate(out, type, N, K, err);
+    if (status == STRATA_OK) memset(out->panels, 0, out->bytes);
+    return status;
+}
+
+int strata_matrix_reserve(struct strata_matrix *out, enum strata_weight_type type, size_t N, size_t K,
+                          struct strata_error *err) {
+    const int status = allocate(out, type, N, K, err);
     if (status != STRATA_OK) return status;
-    out->bytes = bytes;
-    memset(out->panels, 0, bytes); /* the padding of N and of an odd K must be zero */
+    /* The padding of N lies in the last panel, that of an odd K in all of them. */
+    const size_t panel = out->bytes / (N / STRATA_PANEL + (N % STRATA_PANEL != 0));
+    if (K % 2)
+        memset(out->panels, 0, out->bytes);
+    else if (N % STRATA_PANEL)
+        memset((char *)out->panels + out->bytes - panel, 0, panel);
     return STRATA_OK;
 }
 
@@ -148,6 +174,6 @@ void strata_matrix_get_row(float *out, const struct strata_matrix *matrix, size_
 }
 
 void strata_matrix_free(struct strata_matrix *matrix) {
-    free(matrix->panels);
+    if (!matrix->borrowed) free(matrix->panels);
     *matrix = (struct strata_matrix){0};
 }

@@ -57,9 +57,14 @@ static int open_weights(struct strata_model *model, const char *directory, const
     int code = strata_safetensors_open(&file, directory, err);
     if (code) return code;
     enum strata_weight_type type = options->weights_as_stored ? stored_type(file) : options->weights;
-    code = strata_weights_load_threads(&model->weights, &model->config, file, type, options->threads, err);
+    model->weights_cache = options->weights_cache != NULL;
+    if (model->weights_cache)
+        code = strata_weights_load_packed(&model->weights, model->identity, &model->packed, options->weights_cache,
+                                          &model->config, file, type, options->threads, err);
+    else
+        code = strata_weights_load_threads(&model->weights, &model->config, file, type, options->threads, err);
     strata_safetensors_close(file);
-    if (!code)
+    if (!code && !options->weights_cache)
         code = strata_weights_identity_threads(model->identity, &model->weights, &model->config, options->threads, err);
     return code;
 }

@@ -218,7 +218,7 @@ int strata_weights_load_threads(struct strata_weights *out, const struct strata_
     if (!code) code = find_tensors(tensors, rows, row_count, config, file, err);
     free(rows);
     rows = NULL;
-    if (!code) code = strata_weights_create(out, config, type, err);
+    if (!code) code = strata_weights_make(out, config, type, strata_matrix_reserve, err);
     if (!code) code = strata_weights_table(&rows, &row_count, config, out, err);
     if (!code) {
         struct load load = {.rows = rows, .tensors = tensors, .file = file, .type = type};

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/file.h"
 #include "kernels/kernels.h"
 #include "model/config.h"
 #include "model/safetensors.h"
@@ -51,6 +52,7 @@ struct strata_weights {
     float *merger_down_bias;          /* (out_hidden) */
     size_t parameters;                /* of the checkpoint, tied head counted once */
     size_t packed_bytes;              /* what the packed form takes */
+    struct strata_map map;            /* of the packed file that lends the matrices, else empty */
 };
 
 /* Reads every tensor, tensor by tensor, releasing source pages as it goes. Checks name, rank, every dimension, dtype
@@ -64,6 +66,15 @@ int strata_weights_load(struct strata_weights *out, const struct strata_model_co
 int strata_weights_load_threads(struct strata_weights *out, const struct strata_model_config *config,
                                 const struct strata_safetensors *file, enum strata_weight_type type,
                                 struct strata_threads *threads, struct strata_error *err);
+/* The same by way of a cache: a directory of packed weights, keyed by the content of the checkpoint and by the form.
+ * What is there and matches is mapped read-only (several processes share it; it is never written to); else the
+ * checkpoint is packed, and kept for the next time. A file that is cut short, changed or of another version is not used
+ * but replaced. Same bits either way. identity: strata_weights_identity. */
+enum strata_packed { STRATA_PACKED_MAPPED, STRATA_PACKED_WRITTEN, STRATA_PACKED_NOT_WRITTEN };
+int strata_weights_load_packed(struct strata_weights *out, char identity[33], enum strata_packed *packed,
+                               const char *directory, const struct strata_model_config *config,
+                               const struct strata_safetensors *file, enum strata_weight_type type,
+                               struct strata_threads *threads, struct strata_error *err);
 /* All matrices and vectors of the config, zero: for what is computed in the shape of a model. */
 int strata_weights_create(struct strata_weights *out, const struct strata_model_config *config,
                           enum strata_weight_type type, struct strata_error *err);

@@ -15,6 +15,13 @@ struct strata_weight_piece {
 /* *pieces is owned by the caller (free()). */
 int strata_weight_pieces(struct strata_weight_piece **pieces, size_t *count, const struct strata_weight_row *rows,
                          size_t row_count, struct strata_error *err);
+/* All matrices and vectors of the config: vectors zero, matrices as strata_matrix_create, _reserve or _describe leaves
+ * them. */
+typedef int strata_matrix_maker(struct strata_matrix *out, enum strata_weight_type type, size_t N, size_t K,
+                                struct strata_error *err);
+int strata_weights_make(struct strata_weights *out, const struct strata_model_config *config,
+                        enum strata_weight_type type, strata_matrix_maker *make, struct strata_error *err);
+
 /* Rows handled at a time: whole panels while they fit about a megabyte of floats, at least one row. */
 size_t strata_weight_chunk_rows(size_t K);
 

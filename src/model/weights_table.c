@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "model/weights.h"
+#include "model/weights_pieces.h"
 
 #define ROWS_PER_BLOCK 12 /* tensors of a vision block; of a decoder layer too */
 
@@ -152,13 +152,14 @@ size_t strata_weight_row_count(const struct strata_weight_row *row) {
 /* Allocation: the first failure stays in code, later calls do nothing. */
 struct maker {
     enum strata_weight_type type; /* of the matrices at hand */
+    strata_matrix_maker *make;
     size_t bytes;
     int code;
     struct strata_error *err;
 };
 
 static void make_matrix(struct maker *maker, struct strata_matrix *matrix, size_t N, size_t K) {
-    if (!maker->code) maker->code = strata_matrix_create(matrix, maker->type, N, K, maker->err);
+    if (!maker->code) maker->code = maker->make(matrix, maker->type, N, K, maker->err);
     maker->bytes += matrix->bytes;
 }
 
@@ -205,10 +206,15 @@ static size_t count_parameters(const struct strata_weight_row *rows, size_t coun
 
 int strata_weights_create(struct strata_weights *out, const struct strata_model_config *config,
                           enum strata_weight_type type, struct strata_error *err) {
+    return strata_weights_make(out, config, type, strata_matrix_create, err);
+}
+
+int strata_weights_make(struct strata_weights *out, const struct strata_model_config *config,
+                        enum strata_weight_type type, strata_matrix_maker *make, struct strata_error *err) {
     const struct strata_text_config *text = &config->text;
     const struct strata_vision_config *vision = &config->vision;
     const size_t E = vision->hidden, G = vision->merge_size * vision->merge_size * E;
-    struct maker maker = {.type = type, .err = err};
+    struct maker maker = {.type = type, .make = make, .err = err};
     struct strata_weight_row *rows = NULL;
     size_t count = 0;
     *out = (struct strata_weights){0};
@@ -275,5 +281,6 @@ void strata_weights_free(struct strata_weights *weights, const struct strata_mod
     strata_matrix_free(&weights->patch_embedding);
     strata_matrix_free(&weights->merger_up);
     strata_matrix_free(&weights->merger_down);
+    strata_map_close(&weights->map);
     *weights = (struct strata_weights){0};
 }
