@@ -111,6 +111,14 @@ docs: build
 docs-check: build data
 	@python3 scripts/docs_check.py $(BUILD)/strata $(PAGES)
 
+## strata-tiny                  train models/strata-tiny anew (about an hour of one core), into .cache/strata-tiny/model
+strata-tiny: build
+	@scripts/strata_tiny.sh $(BUILD)/strata
+
+## synth-sheet                  the picture in docs/synth.md
+synth-sheet: build
+	@$(BUILD)/strata synth --out .cache/synth-sheet --counts 0,0,0 --size 112 --sheet docs/images/synth.png
+
 ## report-shots                 the pictures in docs/report.md, from the demo's run (needs Chromium)
 report-shots: demo-images
 	@scripts/report_shots.sh $(BUILD)/strata .cache/demo-images/run

@@ -38,7 +38,7 @@ const char *strata_synth_split_name(enum strata_synth_split split) {
 
 void strata_synth_look_default(struct strata_synth_look *look) {
     *look = (struct strata_synth_look){
-        .size = 112, .abilities = (1u << STRATA_SYNTH_ABILITIES) - 1, .low = 1, .high = STRATA_SYNTH_LEVELS};
+        .size = 140, .abilities = (1u << STRATA_SYNTH_ABILITIES) - 1, .low = 1, .high = STRATA_SYNTH_LEVELS};
 }
 
 /* ---- what the makers share ---- */
