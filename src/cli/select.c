@@ -19,6 +19,7 @@ static int setup_select(struct strata_select_options *options, struct strata_cut
     options->ability = strata_text(arguments, ID(ABILITY));
     options->paths = strata_setup_paths(arguments);
     options->format = strata_setup_format(arguments, options->out);
+    options->launch = true;
     options->random_like = strata_flag(arguments, ID(RANDOM_LIKE));
     options->seed = (uint64_t)strata_integer(arguments, ID(SEED));
     options->agreement = (enum strata_agreement)strata_choice(arguments, ID(AGREEMENT));
@@ -58,9 +59,10 @@ static int summary_json(const struct strata_select_summary *summary, struct stra
     for (int s = 0; s < STRATA_STRATA; s++)
         json_object_set_new(strata, strata_stratum_name((enum strata_stratum)s),
                             json_integer((json_int_t)summary->strata[s]));
-    return strata_print_json(json_pack("{s:I, s:I, s:I, s:I, s:o}", "samples", (json_int_t)summary->samples, "selected",
-                                       (json_int_t)summary->selected, "pending", (json_int_t)summary->pending,
-                                       "incomplete", (json_int_t)summary->incomplete, "strata", strata),
+    return strata_print_json(json_pack("{s:I, s:I, s:I, s:I, s:o, s:s}", "samples", (json_int_t)summary->samples,
+                                       "selected", (json_int_t)summary->selected, "pending",
+                                       (json_int_t)summary->pending, "incomplete", (json_int_t)summary->incomplete,
+                                       "strata", strata, "launch", summary->launch),
                              err);
 }
 
@@ -81,6 +83,8 @@ int strata_cli_select(const struct strata_arguments *arguments, struct strata_er
     for (size_t i = 0; i < 4; i++)
         printf("%s %zu %s", i ? "," : "", summary.strata[order[i]], strata_stratum_name(order[i]));
     putchar('\n');
+    if (summary.launch[0])
+        printf("  launch file: %s%s\n", summary.launch, summary.launch_kept ? " (was there, left as it is)" : "");
     if (summary.pending)
         printf("  %zu more need answers that were not drawn: `strata score` with these settings draws them\n",
                summary.pending);

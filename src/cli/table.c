@@ -35,7 +35,8 @@ const struct strata_command strata_commands[] = {
         "write the records of some strata, or a random set of equal size",
         "Cuts a run again (tau, bands, CMAB options) without the model and writes the chosen records of the data set "
         "as they were read, or in a trainer's layout (--format), with a manifest beside them that says where they come "
-        "from.",
+        "from. With a trainer's layout comes a launch file for that trainer with the paper's settings: GRPO for "
+        "ms-swift, TRL and verl, SFT for LLaMA-Factory. One that is there already is left as it is.",
         "strata select run --strata mid,hard --out mid+hard.jsonl\n"
         "strata select run --strata mid,hard --random-like --seed 1 --out random.jsonl\n"
         "strata select run --strata mid --format llamafactory --out lf\n"

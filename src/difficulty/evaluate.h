@@ -40,6 +40,7 @@ int strata_cut_parse(struct strata_cut *cut, const char *text, const char *name,
 #define STRATA_RUN_DATA          "data"                           /* where the data set lies */
 #define STRATA_RUN_DATA_HASH     "data set (hash of its content)" /* strata_hash_text of the file */
 #define STRATA_RUN_MISSING_IMAGE "missing-image"                  /* error | prepend */
+#define STRATA_RUN_SYSTEM        "system text"                    /* "" for none */
 /* The cut and the metrics that a run directory was last scored with; `name` places errors. */
 int strata_run_cut(struct strata_cut *cut, unsigned *metrics, struct strata_store *store, const char *name,
                    struct strata_error *err);

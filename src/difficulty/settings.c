@@ -78,7 +78,7 @@ int strata_run_settle(struct strata_run *run, struct strata_error *err) {
     add(list, STRATA_SETTING_DRAWS, STRATA_RUN_DATA_HASH, hash);
     add(list, STRATA_SETTING_DRAWS, "model and engine", strata_engine_identity(run->engine));
     add_draws(list, "seed", "%" PRIu64, options->seed);
-    add(list, STRATA_SETTING_DRAWS, "system text", dataset->system ? dataset->system : "");
+    add(list, STRATA_SETTING_DRAWS, STRATA_RUN_SYSTEM, dataset->system ? dataset->system : "");
     add(list, STRATA_SETTING_DRAWS, STRATA_RUN_MISSING_IMAGE, dataset->prepend_missing_image ? "prepend" : "error");
     add(list, STRATA_SETTING_DRAWS, "verifier", options->verifier ? options->verifier : "");
     add(list, STRATA_SETTING_DRAWS, "verify mode", options->verify_mode == STRATA_VERIFY_COMPAT ? "compat" : "strict");

@@ -40,6 +40,7 @@ struct strata_select_options {
     const struct strata_cut *cut; /* NULL: the cut the run was made with */
     enum strata_format format;
     enum strata_export_paths paths;
+    bool launch; /* write the trainer's launch file too (study/launch.h) */
 };
 void strata_select_options_default(struct strata_select_options *options);
 
@@ -52,6 +53,8 @@ struct strata_select_summary {
     size_t pending;    /* whose stratum needs draws that were not made: `strata score` with these settings makes them */
     size_t incomplete; /* left out of a pass-rate band because ratio 0 is not complete */
     size_t strata[STRATA_STRATA]; /* samples of each stratum under this cut */
+    char launch[512];             /* the launch file; "" for none */
+    bool launch_kept;             /* it was there already */
 };
 
 /* STRATA_FORMAT_JSONL: records are written as read (columns, order and numbers kept), with "id" put first where the

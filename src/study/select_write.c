@@ -10,10 +10,12 @@
 #include "base/memory.h"
 #include "data/export.h"
 #include "difficulty/evaluate.h"
+#include "study/launch.h"
 
 /* Where the records come from. */
 struct origin {
-    char *data; /* path of the data set */
+    char *data;   /* path of the data set */
+    char *system; /* what was said where a record has no system turn */
     char hash[33];
     bool prepend;
     bool absolute; /* image paths were made absolute */
@@ -21,6 +23,7 @@ struct origin {
 
 static void origin_free(struct origin *origin) {
     free(origin->data);
+    free(origin->system);
 }
 
 /* Setting `name` of the run as an owned text; "" when there is none. */
@@ -44,6 +47,7 @@ static int find_origin(struct origin *origin, const struct strata_selection *sel
         code = setting_text(&origin->data, selection->store, STRATA_RUN_DATA, err);
     if (!code && !origin->data) code = strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
     if (!code) code = setting_text(&expected, selection->store, STRATA_RUN_DATA_HASH, err);
+    if (!code) code = setting_text(&origin->system, selection->store, STRATA_RUN_SYSTEM, err);
     if (!code) code = setting_text(&missing, selection->store, STRATA_RUN_MISSING_IMAGE, err);
     if (!code) code = strata_dataset_hash(&hash, origin->data, err);
     if (!code) {
@@ -90,6 +94,8 @@ static int write_records(struct strata_export *export, const struct strata_selec
                          const struct origin *origin, struct strata_error *err) {
     /* Records that were bad are not in the run either. */
     struct strata_dataset_options options = {.skip_bad = true, .prepend_missing_image = origin->prepend};
+    /* A trainer is given the prompts that were scored. */
+    options.system = *origin->system ? origin->system : NULL;
     struct responding responding = {.selection = selection};
     struct strata_dataset *dataset;
     size_t written = 0;
@@ -163,6 +169,16 @@ static int write_manifest(const struct strata_selection *selection, const struct
     return code;
 }
 
+static int write_launch(const struct strata_selection *selection, struct strata_error *err) {
+    const struct strata_select_options *options = selection->options;
+    struct strata_select_summary *summary = selection->summary;
+    struct strata_buffer path = {0};
+    int code = strata_launch_write(&path, &summary->launch_kept, options->out, options->format, err);
+    if (!code) snprintf(summary->launch, sizeof summary->launch, "%s", strata_buffer_string(&path));
+    strata_buffer_free(&path);
+    return code;
+}
+
 int strata_selection_write(const struct strata_selection *selection, struct strata_error *err) {
     struct origin origin = {0};
     struct strata_export *export = NULL;
@@ -178,6 +194,7 @@ int strata_selection_write(const struct strata_selection *selection, struct stra
             code = strata_export_commit(export, err);
     }
     if (!code) code = write_manifest(selection, &origin, err);
+    if (!code && options->launch) code = write_launch(selection, err);
     origin_free(&origin);
     return code;
 }

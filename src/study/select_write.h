@@ -10,7 +10,7 @@ struct strata_selection {
     const struct strata_cut *cut;
     unsigned metrics; /* of the run */
     struct strata_store *store;
-    const struct strata_select_summary *summary;
+    struct strata_select_summary *summary;
     const uint64_t *places; /* (count) in the data set, ascending */
     size_t count;
 };
