@@ -310,3 +310,23 @@ def test_pixels_are_limited(tmp_path: Path) -> None:
     assert sum(segment.length for segment in answer.prompt.segments if segment.kind == "image") == 4
     assert json.loads(line(answer))["prompt_tokens"] == len(answer.prompt.ids)
     assert len(base64.b64decode(json.loads(line(answer))["masses"])) == answer.masses.numel() * 4
+
+
+def test_bad_records_are_told_and_left_out(tmp_path: Path) -> None:
+    make_data(tmp_path)
+    text = (tmp_path / "data.jsonl").read_text().splitlines(keepends=True)[:3]
+    (tmp_path / "1.png").write_text("no image")
+    more = ["{broken\n", json.dumps({"id": "m", "question": "<image><image>?", "images": ["0.png"]}) + "\n"]
+    more.append(json.dumps({"question": "no image, not asked"}) + "\n")
+    (tmp_path / "data.jsonl").write_text("".join([text[0], *more, *text[1:]]))
+    model, processor = load(TINY)
+    told: list[str] = []
+    records = list(strata_hf.read_records(tmp_path / "data.jsonl"))
+    assert [getattr(record, "id", None) for record in records] == ["r0", None, None, "data-3", "r1", "r2"]
+    settings = strata_hf.Settings(max_new_tokens=3)
+    out = tmp_path / "cmab.jsonl"
+    assert strata_hf.generate_file(model, processor, records, out, settings, batch_size=4, tell=told.append) == 2
+    assert [json.loads(row)["id"] for row in out.read_text().splitlines()[1:]] == ["r0", "r2"]
+    assert len(told) == 3
+    for place, message in zip(("data.jsonl:2", "data.jsonl:3", "data.jsonl:5"), told, strict=True):
+        assert place in message
