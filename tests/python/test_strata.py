@@ -225,3 +225,19 @@ def test_structures_are_those_of_the_headers(tmp_path: Path) -> None:
 def test_version() -> None:
     header = (ROOT / "include" / "strata" / "version.h").read_text()
     assert f'"{strata.__version__}"' in header
+
+
+def test_examples_of_the_page(program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Python blocks of docs/python.md, in a folder that has what they name."""
+    pytest.importorskip("pandas")
+    for name in ("shape.png", "a.png", "b.png"):
+        shutil.copy(SHAPE, tmp_path / name)
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    (tmp_path / "data.jsonl").write_text(json.dumps({"question": "<image>?", "images": ["a.png"], "solution": "x"}) + "\n")
+    command = [program, "score", "data.jsonl", "--engine", "scripted", "--out", "run", "--quiet"]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120).returncode == 0
+    monkeypatch.chdir(tmp_path)
+    blocks = (ROOT / "docs" / "python.md").read_text(encoding="utf-8").split("```python\n")[1:]
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(block.partition("```")[0], {})
