@@ -3,26 +3,14 @@
  * Log-probabilities and gradients against transformers, for every model directory of DIR (a golden set): the supervised
  * cases of sft.json, the group of grpo.json with its prefix shared and not. fp32 throughout; tolerances are those the
  * golden README suggests. The policy losses themselves and the optimiser are conformance_training's. */
-#include "golden.h"
+#include "golden_training.h"
 
-#include "model/model.h"
-#include "model/tape.h"
 #include "model/vision_tape.h"
 
 #define LOGPROB  5e-4
 #define LOSS     1e-5
 #define GRADIENT 1e-4 /* relative L2 of a tensor; a sketch's elements by the tensor's norm */
 #define NORM     2e-5
-
-struct bench {
-    struct tally *tally;
-    struct strata_model *model;
-    struct strata_compute compute;
-    enum strata_tape_level level;
-    const char *directory, *images;
-    struct strata_weight_row *table;
-    size_t row_count;
-};
 
 /* One sequence of tokens with its images. */
 struct tokens {
@@ -86,28 +74,12 @@ static int tokens_load(struct tokens *tokens, const struct bench *bench, const j
 
 /* ---- comparing gradients ---- */
 
-/* The table's row of the tensor that the checkpoint calls `name`, by hub or nested name; row_count when there is none.
- */
-static size_t find_row(const struct bench *bench, const char *name) {
-    static const char language[] = "model.language_model.", vision[] = "model.visual.";
-    char hub[160];
-    if (strncmp(name, language, sizeof language - 1) == 0)
-        snprintf(hub, sizeof hub, "model.%s", name + sizeof language - 1);
-    else if (strncmp(name, vision, sizeof vision - 1) == 0)
-        snprintf(hub, sizeof hub, "visual.%s", name + sizeof vision - 1);
-    else
-        snprintf(hub, sizeof hub, "%s", name);
-    size_t i = 0;
-    while (i < bench->row_count && strcmp(bench->table[i].name, hub) != 0) i++;
-    return i;
-}
-
 static const float *find_gradient(const struct bench *bench, const struct strata_gradients *gradients, const char *name,
                                   size_t *count) {
-    const size_t i = find_row(bench, name);
-    if (i == bench->row_count) return NULL;
-    *count = strata_weight_row_count(&bench->table[i]);
-    return gradients->rows[i];
+    const struct strata_weight_row *row = find_row(bench, name);
+    if (!row) return NULL;
+    *count = strata_weight_row_count(row);
+    return gradients->rows[row - bench->table];
 }
 
 /* [norm, sum, e_0 .. e_k-1]; stored holds at most `stored_count` of the elements, the rest is padding. */
@@ -163,19 +135,6 @@ static void compare_norm(const struct bench *bench, const struct strata_gradient
         return;
     }
     tally_case(bench->tally, fabs(norm - want) <= NORM * want, "gradient norm %.9g instead of %.9g", norm, want);
-}
-
-static struct strata_tape *make_tape(const struct bench *bench, const struct strata_tape_group *groups, size_t count) {
-    struct strata_tape_options options = {.level = bench->level, .max_groups = count, .logit_rows = 7};
-    struct strata_tape *tape = NULL;
-    struct strata_error err;
-    for (size_t i = 0; i < count; i++) {
-        options.max_rows += strata_tape_rows(&groups[i]);
-        options.max_responses += groups[i].count;
-    }
-    if (strata_tape_create(&tape, &bench->model->config, &bench->model->weights, &bench->compute, &options, &err))
-        tally_error(bench->tally, &err);
-    return tape;
 }
 
 /* ---- supervised ---- */
@@ -343,22 +302,19 @@ static void check_sft_case(const struct bench *bench, struct sft *sft, const jso
     strata_tape_destroy(tape);
 }
 
-static void check_sft(const struct bench *bench, const char *scope) {
-    char *path = strata_path_join(bench->directory, "sft.json");
+static void check_sft(const struct bench *bench) {
+    json_t *root = load_json(bench, "sft.json");
     struct sft sft = {0};
     struct strata_error err;
-    json_t *root = NULL;
     const json_t *entry;
     size_t index;
-    int code = strata_json_load(&root, path, SIZE_MAX, &err);
-    free(path);
+    int code = 0;
     json_array_foreach(json_object_get(root, "conversations"), index, entry) {
         if (!code && sft.count < CONVERSATIONS) code = add_conversation(&sft, bench, entry, &err);
     }
     if (code) tally_error(bench->tally, &err);
     json_array_foreach(json_object_get(root, "cases"), index, entry) {
-        snprintf(bench->tally->scope, sizeof bench->tally->scope, "%.100s sft %.60s", scope,
-                 json_string_value(json_object_get(entry, "name")));
+        set_scope(bench, "sft", json_string_value(json_object_get(entry, "name")));
         if (!code) check_sft_case(bench, &sft, root, entry);
     }
     sft_free(&sft);
@@ -452,9 +408,8 @@ static int replace_tensors(const struct bench *bench, struct strata_error *err) 
     if (code) return code;
     for (size_t i = 0; !code && i < strata_safetensors_count(file); i++) {
         const struct strata_tensor *tensor = strata_safetensors_at(file, i);
-        const size_t r = find_row(bench, tensor->name);
-        const struct strata_weight_row *row = &bench->table[r];
-        if (r == bench->row_count || strata_weight_row_count(row) != tensor->count)
+        const struct strata_weight_row *row = find_row(bench, tensor->name);
+        if (!row || strata_weight_row_count(row) != tensor->count)
             code = strata_fail(err, STRATA_ERR_INPUT, "tensor '%.200s' has no place in this model", tensor->name);
         else if (row->matrix)
             strata_matrix_set_rows(row->matrix, row->first_row, row->shape[0], tensor->data);
@@ -532,26 +487,23 @@ static bool first_of_temperature(const json_t *cases, size_t index) {
     return true;
 }
 
-static void check_grpo(const struct bench *bench, const char *scope) {
-    char *path = strata_path_join(bench->directory, "grpo.json");
+static void check_grpo(const struct bench *bench) {
+    json_t *root = load_json(bench, "grpo.json");
     struct grpo grpo = {0};
     struct strata_error err;
-    json_t *root = NULL;
     const json_t *entry;
     size_t index;
-    int code = strata_json_load(&root, path, SIZE_MAX, &err);
-    free(path);
-    if (!code) code = grpo_load(&grpo, bench, root, &err);
+    if (!root) return;
+    int code = grpo_load(&grpo, bench, root, &err);
     if (code) tally_error(bench->tally, &err);
     struct strata_tape *shared = code ? NULL : make_tape(bench, &grpo.shared, 1);
     struct strata_tape *apart = code ? NULL : make_tape(bench, grpo.apart, grpo.G);
     json_array_foreach(json_object_get(root, "cases"), index, entry) {
-        snprintf(bench->tally->scope, sizeof bench->tally->scope, "%.100s %.60s", scope,
-                 json_string_value(json_object_get(entry, "name")));
+        set_scope(bench, "", json_string_value(json_object_get(entry, "name")));
         if (shared && apart) check_grpo_case(bench, &grpo, root, entry, shared, apart);
     }
     /* Last: the weights stay replaced. */
-    snprintf(bench->tally->scope, sizeof bench->tally->scope, "%.100s reference", scope);
+    set_scope(bench, "", "reference");
     if (shared && replace_tensors(bench, &err)) tally_error(bench->tally, &err);
     const json_t *cases = json_object_get(root, "cases");
     json_array_foreach(cases, index, entry) {
@@ -568,51 +520,17 @@ static void check_grpo(const struct bench *bench, const char *scope) {
     json_decref(root);
 }
 
+static void check(struct bench *bench) {
+    check_sft(bench);
+    check_grpo(bench);
+}
+
 int main(int count, char **arguments) {
-    struct tally tally = {0};
-    struct strata_error err;
+    struct bench bench = {.tape = {.level = STRATA_TAPE_LAYERS, .logit_rows = 7}};
     if (count < 2) {
         fprintf(stderr, "usage: %s MODELS_DIR [--isa LEVEL] [--threads N] [--level all|layers]\n", arguments[0]);
         return 2;
     }
-    const struct strata_level *level;
-    struct strata_threads *threads;
-    const size_t workers = (size_t)strtoul(golden_option(count, arguments, "--threads", "0"), NULL, 10);
-    struct bench bench = {.tally = &tally};
-    bench.level =
-        strcmp(golden_option(count, arguments, "--level", "layers"), "all") ? STRATA_TAPE_LAYERS : STRATA_TAPE_ALL;
-    if (strata_level_choose(&level, golden_option(count, arguments, "--isa", "auto"), &err) ||
-        strata_threads_create(&threads, workers, &err) ||
-        strata_compute_create(&bench.compute, level, STRATA_COMPUTE_F32, threads, &err)) {
-        tally_error(&tally, &err);
-        return tally_close(&tally);
-    }
-    char *images = golden_images(arguments[1]);
-    char **names = golden_directories(arguments[1], "sft.json");
-    bench.images = images;
-    for (size_t m = 0; names && names[m]; m++) {
-        char *directory = strata_path_join(arguments[1], names[m]);
-        const struct strata_model_options options = {.weights = STRATA_WEIGHT_F32, .max_pixels = SIZE_MAX};
-        bench.directory = directory;
-        snprintf(tally.scope, sizeof tally.scope, "%.100s", names[m]);
-        if (strata_model_open(&bench.model, directory, &options, &err)) {
-            tally_error(&tally, &err);
-        } else if (strata_weights_table(&bench.table, &bench.row_count, &bench.model->config, &bench.model->weights,
-                                        &err)) {
-            tally_error(&tally, &err);
-            strata_model_close(bench.model);
-        } else {
-            check_sft(&bench, names[m]);
-            check_grpo(&bench, names[m]);
-            free(bench.table);
-            strata_model_close(bench.model);
-        }
-        free(directory);
-        free(names[m]);
-    }
-    free(names);
-    free(images);
-    strata_compute_free(&bench.compute);
-    strata_threads_destroy(threads);
-    return tally_close(&tally);
+    if (strcmp(golden_option(count, arguments, "--level", "layers"), "all") == 0) bench.tape.level = STRATA_TAPE_ALL;
+    return check_models(&bench, count, arguments, check);
 }

@@ -4,9 +4,8 @@
  * labels, their loss; the four AdamW updates of sft.json (loss, gradient norm, learning rate, final weights); every
  * case of grpo.json from our own log-probs on: advantages, loss, KL, clip shares, d loss / d logp, gradient norm. fp32;
  * tolerances are those the golden README suggests. Gradients tensor by tensor are conformance_gradients'. */
-#include "golden.h"
+#include "golden_training.h"
 
-#include "model/tape.h"
 #include "train/advantage.h"
 #include "train/data.h"
 #include "train/example.h"
@@ -19,29 +18,6 @@
 #define WEIGHTS 1e-4 /* relative L2 of a tensor; elements and sums by its norm */
 #define DLOGP   1e-5 /* absolute: derivatives are of order 1/tokens, and log-probs agree to about 1e-5 */
 #define MOST    32   /* conversations, completions */
-
-struct bench {
-    struct tally *tally;
-    struct strata_model *model;
-    struct strata_compute compute;
-    struct strata_weight_row *table;
-    size_t row_count;
-    const char *directory, *images;
-    char scope[128];
-};
-
-static void set_scope(const struct bench *bench, const char *part, const char *name) {
-    snprintf(bench->tally->scope, sizeof bench->tally->scope, "%.100s %s %.60s", bench->scope, part, name);
-}
-
-static json_t *load_json(const struct bench *bench, const char *name) {
-    char *path = strata_path_join(bench->directory, name);
-    struct strata_error err;
-    json_t *root = NULL;
-    if (strata_json_load(&root, path, SIZE_MAX, &err)) tally_error(bench->tally, &err);
-    free(path);
-    return root;
-}
 
 static double number(const json_t *object, const char *key) {
     return json_number_value(json_object_get(object, key));
@@ -67,21 +43,6 @@ static int features_of(float **out, const struct bench *bench, const struct stra
     code = strata_features_get(out, &features, 0, &set, err);
     strata_features_free(&features);
     return code;
-}
-
-/* A tape that holds these groups. */
-static struct strata_tape *make_tape(const struct bench *bench, const struct strata_weights *weights,
-                                     const struct strata_tape_group *groups, size_t count) {
-    struct strata_tape_options options = {.level = STRATA_TAPE_ALL, .max_groups = count};
-    struct strata_tape *tape = NULL;
-    struct strata_error err;
-    for (size_t i = 0; i < count; i++) {
-        options.max_rows += strata_tape_rows(&groups[i]);
-        options.max_responses += groups[i].count;
-    }
-    if (strata_tape_create(&tape, &bench->model->config, weights, &bench->compute, &options, &err))
-        tally_error(bench->tally, &err);
-    return tape;
 }
 
 /* ---- supervised ---- */
@@ -173,16 +134,6 @@ static float *weight_values(const struct strata_weight_row *row) {
     for (size_t n = 0; row->matrix && n < row->shape[0]; n++)
         strata_matrix_get_row(values + n * row->matrix->K, row->matrix, row->first_row + n);
     return values;
-}
-
-static const struct strata_weight_row *find_row(const struct bench *bench, const char *name) {
-    char hub[160];
-    snprintf(hub, sizeof hub, "%s", name);
-    if (strncmp(name, "model.language_model.", 21) == 0) snprintf(hub, sizeof hub, "model.%s", name + 21);
-    if (strncmp(name, "model.visual.", 13) == 0) snprintf(hub, sizeof hub, "visual.%s", name + 13);
-    for (size_t i = 0; i < bench->row_count; i++)
-        if (strcmp(bench->table[i].name, hub) == 0) return &bench->table[i];
-    return NULL;
 }
 
 /* golden: the whole tensor, or the sketch [norm, sum, e_0 ..]. */
@@ -319,7 +270,7 @@ static void check_adamw(const struct bench *bench, struct conversation *conversa
     struct strata_error err;
     struct strata_parameter *parameters = calloc(bench->row_count, sizeof *parameters);
     for (size_t i = 0; i < count; i++) groups[i] = conversations[i].group;
-    struct strata_tape *tape = make_tape(bench, &bench->model->weights, groups, count);
+    struct strata_tape *tape = make_tape(bench, groups, count);
     int code = strata_gradients_create(&gradients, &bench->model->config, trained, &err);
     if (!code) {
         size_t used = make_parameters(parameters, bench, &gradients, adamw);
@@ -583,7 +534,7 @@ static void check_grpo(const struct bench *bench) {
         tally_error(bench->tally, &err);
     } else if (root) {
         struct strata_model *reference = open_reference(bench);
-        struct strata_tape *tape = make_tape(bench, &bench->model->weights, &group.tape, 1);
+        struct strata_tape *tape = make_tape(bench, &group.tape, 1);
         check_advantages(bench, &group);
         json_array_foreach(json_object_get(root, "cases"), index, entry) {
             set_scope(bench, "grpo", json_string_value(json_object_get(entry, "name")));
@@ -596,51 +547,16 @@ static void check_grpo(const struct bench *bench) {
     json_decref(root);
 }
 
+static void check(struct bench *bench) {
+    check_grpo(bench);
+    check_sft(bench);
+}
+
 int main(int count, char **arguments) {
-    struct tally tally = {0};
-    struct strata_error err;
-    const struct strata_level *level;
-    struct strata_threads *threads;
-    struct bench bench = {.tally = &tally};
+    struct bench bench = {.tape = {.level = STRATA_TAPE_ALL}};
     if (count < 2) {
         fprintf(stderr, "usage: %s MODELS_DIR [--isa LEVEL] [--threads N]\n", arguments[0]);
         return 2;
     }
-    const size_t workers = (size_t)strtoul(golden_option(count, arguments, "--threads", "0"), NULL, 10);
-    if (strata_level_choose(&level, golden_option(count, arguments, "--isa", "auto"), &err) ||
-        strata_threads_create(&threads, workers, &err) ||
-        strata_compute_create(&bench.compute, level, STRATA_COMPUTE_F32, threads, &err)) {
-        tally_error(&tally, &err);
-        return tally_close(&tally);
-    }
-    char *images = golden_images(arguments[1]);
-    char **names = golden_directories(arguments[1], "sft.json");
-    bench.images = images;
-    for (size_t m = 0; names && names[m]; m++) {
-        char *directory = strata_path_join(arguments[1], names[m]);
-        const struct strata_model_options options = {.weights = STRATA_WEIGHT_F32, .max_pixels = SIZE_MAX};
-        bench.directory = directory;
-        snprintf(bench.scope, sizeof bench.scope, "%.100s", names[m]);
-        int code = strata_model_open(&bench.model, directory, &options, &err);
-        if (!code)
-            code =
-                strata_weights_table(&bench.table, &bench.row_count, &bench.model->config, &bench.model->weights, &err);
-        if (code) {
-            tally_error(&tally, &err);
-        } else {
-            check_grpo(&bench);
-            check_sft(&bench);
-        }
-        free(bench.table);
-        strata_model_close(bench.model);
-        bench.table = NULL;
-        bench.model = NULL;
-        free(directory);
-        free(names[m]);
-    }
-    free(names);
-    free(images);
-    strata_compute_free(&bench.compute);
-    strata_threads_destroy(threads);
-    return tally_close(&tally);
+    return check_models(&bench, count, arguments, check);
 }
