@@ -3,10 +3,9 @@
  * CMAB against transformers' eager attention: S_img and S_txt of every text set, rho(l,t), rho_t, the mean attention
  * map, and rho_bar under every combination of options; generating and scoring the same response must agree bit for
  * bit. Tolerances are those the golden README suggests (bf16: contract 3's relative bound). */
-#include "golden.h"
+#include "golden_engine.h"
 
 #include "difficulty/cmab.h"
-#include "engine/native.h"
 
 struct tolerances {
     double mass, rho;
@@ -236,17 +235,9 @@ int main(int count, char **arguments) {
     char **names = golden_directories(arguments[1], "prompts.json");
     for (size_t m = 0; names && names[m]; m++) {
         char *directory = strata_path_join(arguments[1], names[m]);
-        struct strata_native_options options;
         struct strata_engine *engine;
         struct strata_error err;
-        strata_native_options_default(&options);
-        options.model = directory;
-        options.compute = compute;
-        options.isa = isa;
-        options.threads = (size_t)strtoul(golden_option(count, arguments, "--threads", "0"), NULL, 10);
-        options.max_pixels = SIZE_MAX;
-        options.memory = (size_t)1 << 28;
-        options.allow_placeholders = true;
+        const struct strata_native_options options = golden_engine_options(count, arguments, directory);
         snprintf(tally.scope, sizeof tally.scope, "%.100s", names[m]);
         if (strata_engine_native(&engine, &options, &err)) {
             tally_error(&tally, &err);

@@ -3,9 +3,8 @@
  * Everything a forward pass computes against transformers, for every model directory of DIR (a golden set), with both
  * config layouts: positions, vision stages, hidden states, logits, greedy decoding with and without repetition penalty,
  * batches. Tolerances are those the golden README suggests. */
-#include "golden.h"
+#include "golden_engine.h"
 
-#include "engine/native.h"
 #include "model/trace.h"
 #include "model/vision.h"
 
@@ -442,19 +441,11 @@ int main(int count, char **arguments) {
         char *directory = strata_path_join(arguments[1], names[m]);
         for (size_t c = 0; c < 2; c++) {
             char *config = strata_path_join(directory, configs[c]);
-            struct strata_native_options options;
+            struct strata_native_options options = golden_engine_options(count, arguments, directory);
             struct strata_engine *engine;
             struct strata_error err;
-            strata_native_options_default(&options);
-            options.model = directory;
             options.config = c ? config : NULL;
-            options.compute = compute;
-            options.isa = isa;
-            options.threads = (size_t)strtoul(golden_option(count, arguments, "--threads", "0"), NULL, 10);
-            options.max_pixels = SIZE_MAX;
-            options.memory = (size_t)1 << 28;
             options.prefill_chunk = c ? 23 : 0; /* the second layout also runs in odd pieces */
-            options.allow_placeholders = true;
             snprintf(tally.scope, sizeof tally.scope, "%.100s/%s", names[m], configs[c]);
             if (strata_file_exists(config)) {
                 if (strata_engine_native(&engine, &options, &err)) {
