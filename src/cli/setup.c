@@ -32,6 +32,8 @@ int strata_setup_engine(struct strata_engine **out, const struct strata_argument
         .compute = strata_text(arguments, ID(COMPUTE)),
         .weights = strata_text(arguments, ID(WEIGHTS)),
         .weights_cache = strata_text(arguments, ID(WEIGHTS_CACHE)),
+        .feature_files = strata_text(arguments, ID(FEATURE_FILES)),
+        .feature_files_bytes = strata_size(arguments, ID(FEATURE_FILES_BYTES)),
         .isa = strata_text(arguments, ID(ISA)),
         .threads = strata_size(arguments, ID(THREADS)),
         .batch = batch,

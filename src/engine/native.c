@@ -8,12 +8,13 @@
 #include "base/memory.h"
 #include "engine/native_internal.h"
 
-#define DEFAULT_MAX_PIXELS ((size_t)1254400) /* the paper's MAX_PIXELS */
-#define DEFAULT_BATCH      32
-#define DEFAULT_CHUNK      512
-#define DEFAULT_FEATURES   ((size_t)256 << 20)
-#define LOGIT_BYTES        ((size_t)64 << 20) /* logits held at once */
-#define DRAWS_NUMBER_TYPE  "draws 1"          /* changes when the same seed would give other tokens */
+#define DEFAULT_MAX_PIXELS    ((size_t)1254400) /* the paper's MAX_PIXELS */
+#define DEFAULT_BATCH         32
+#define DEFAULT_CHUNK         512
+#define DEFAULT_FEATURES      ((size_t)256 << 20)
+#define DEFAULT_FEATURE_FILES ((size_t)8 << 30)
+#define LOGIT_BYTES           ((size_t)64 << 20) /* logits held at once */
+#define DRAWS_NUMBER_TYPE     "draws 1"          /* changes when the same seed would give other tokens */
 
 void strata_native_options_default(struct strata_native_options *options) {
     *options = (struct strata_native_options){.compute = "auto", .weights = "auto", .isa = "auto"};
@@ -74,6 +75,7 @@ static void destroy(void *self) {
     for (size_t i = 0; native->samplers && i < native->compute.workers; i++) strata_sampler_free(&native->samplers[i]);
     free(native->samplers);
     feature_cache_destroy(native->features);
+    feature_files_close(native->feature_files);
     while (prefix_cache_evict(&native->prefixes, native->memory, &native->reserved_pages)) continue;
     strata_decoder_destroy(native->decoder);
     strata_key_value_destroy(native->memory);
@@ -207,6 +209,14 @@ int strata_engine_native(struct strata_engine **out, const struct strata_native_
              native->model->identity, strata_level_name(native->compute.level),
              native->compute.type == STRATA_COMPUTE_BF16 ? "bf16" : "f32",
              weights_name(native->model->weights.embedding.type), native->model->processor.max_pixels);
+    if (options->feature_files) {
+        size_t bytes = options->feature_files_bytes ? options->feature_files_bytes : DEFAULT_FEATURE_FILES;
+        code = feature_files_open(&native->feature_files, options->feature_files, bytes, native->identity, err);
+        if (code) {
+            destroy(native);
+            return code;
+        }
+    }
     return strata_engine_wrap(out, &native_vtable, native, err);
 }
 
@@ -245,7 +255,11 @@ struct strata_model *strata_native_train(struct strata_engine *engine, const str
 void strata_native_weights_changed(struct strata_engine *engine, bool vision) {
     struct native *native = strata_engine_self(engine, &native_vtable);
     while (prefix_cache_evict(&native->prefixes, native->memory, &native->reserved_pages)) continue;
-    if (vision) feature_cache_clear(native->features);
+    if (!vision) return;
+    feature_cache_clear(native->features);
+    /* The files are those of the weights that were opened. */
+    feature_files_close(native->feature_files);
+    native->feature_files = NULL;
 }
 
 int strata_native_trace(struct strata_engine *engine, const struct strata_request *request,

@@ -13,16 +13,18 @@ struct strata_native_options {
     const char *weights; /* "f32", "bf16", "int8" or "auto" (as stored; bf16 where compute is "bf16"): how the matrices
                             are kept. int8: those of the language model, head and embedding included; the vision tower
                             and the merger are bf16 then */
-    const char *weights_cache; /* directory that keeps packed weights between runs, or NULL */
-    const char *isa;           /* "auto", "plain", "avx2", "avx512", "avx512bf16" */
-    size_t threads;            /* 0: all cores of this process */
-    size_t batch;              /* draws decoded together at most; 0: 32 */
-    size_t memory;             /* bytes of key/value memory at most; 0: half of what the machine has free */
-    size_t max_pixels;         /* image size limit; 0: 1,254,400 (the paper's); SIZE_MAX: the model's own */
-    size_t feature_cache;      /* bytes of image features kept for other requests; 0: 256 MiB; SIZE_MAX: none */
-    bool no_shared_prefix;     /* compute every prompt from its first token */
-    size_t prefill_chunk;      /* prompt rows computed per step beside the decoding draws; 0: 512 */
-    bool allow_placeholders;   /* let vision placeholder tokens be sampled (conformance only) */
+    const char *weights_cache;  /* directory that keeps packed weights between runs, or NULL */
+    const char *isa;            /* "auto", "plain", "avx2", "avx512", "avx512bf16" */
+    size_t threads;             /* 0: all cores of this process */
+    size_t batch;               /* draws decoded together at most; 0: 32 */
+    size_t memory;              /* bytes of key/value memory at most; 0: half of what the machine has free */
+    size_t max_pixels;          /* image size limit; 0: 1,254,400 (the paper's); SIZE_MAX: the model's own */
+    const char *feature_files;  /* directory that keeps image features between runs, or NULL */
+    size_t feature_files_bytes; /* at most in it; 0: 8 GiB */
+    size_t feature_cache;       /* bytes of image features kept for other requests; 0: 256 MiB; SIZE_MAX: none */
+    bool no_shared_prefix;      /* compute every prompt from its first token */
+    size_t prefill_chunk;       /* prompt rows computed per step beside the decoding draws; 0: 512 */
+    bool allow_placeholders;    /* let vision placeholder tokens be sampled (conformance only) */
 };
 void strata_native_options_default(struct strata_native_options *options);
 int strata_engine_native(struct strata_engine **out, const struct strata_native_options *options,

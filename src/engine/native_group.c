@@ -176,8 +176,14 @@ static int image_features(float *embeds, struct native *native, const struct gro
     size_t count = group->prompt.image_tokens[index] * model->config.text.hidden;
     struct feature_cache *cache = group->request.images_once || trace ? NULL : native->features;
     struct strata_hash key = {0, 0};
-    if (cache) key = feature_cache_key(image);
-    if (feature_cache_get(cache, key, embeds, count)) {
+    struct feature_files *files = group->request.images_once || trace ? NULL : native->feature_files;
+    if (cache || files) key = feature_cache_key(image);
+    bool kept = feature_cache_get(cache, key, embeds, count);
+    if (!kept && feature_files_get(files, key, embeds, count)) {
+        feature_cache_put(cache, key, embeds, count);
+        kept = true;
+    }
+    if (kept) {
         native->stats.reused_images++;
         return 0;
     }
@@ -190,6 +196,7 @@ static int image_features(float *embeds, struct native *native, const struct gro
     }
     free(patches);
     if (!code) feature_cache_put(cache, key, embeds, count);
+    if (!code) feature_files_put(files, key, embeds, count);
     return code;
 }
 

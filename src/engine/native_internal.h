@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/feature_files.h"
 #include "engine/native.h"
 #include "engine/native_cache.h"
 #include "engine/sampler.h"
@@ -78,8 +79,9 @@ struct native {
     struct strata_compute compute;
     struct strata_key_value *memory;
     struct strata_decoder *decoder;
-    struct strata_sampler *samplers; /* one per worker */
-    struct feature_cache *features;  /* NULL: none */
+    struct strata_sampler *samplers;     /* one per worker */
+    struct feature_cache *features;      /* NULL: none */
+    struct feature_files *feature_files; /* NULL: none */
     struct prefix_cache prefixes;
     bool share_prefixes;
     size_t batch, max_pages, prefill_chunk, context, logit_rows, max_rows, max_items;

@@ -2,6 +2,9 @@
  * 2), whatever the threads, the batch, the chunking, the order, and whether a response is generated or scored. */
 #include <math.h>
 
+#include <dirent.h>
+#include <unistd.h>
+
 #include "native_support.h"
 
 #define MODEL   "models/easyvqa-tiny"
@@ -91,6 +94,17 @@ static void test_threads_batches_chunks_and_order(void **state) {
     }
 }
 
+static void remove_directory(const char *path) {
+    DIR *directory = opendir(path);
+    for (struct dirent *entry; directory && (entry = readdir(directory));) {
+        char name[512];
+        snprintf(name, sizeof name, "%s/%.255s", path, entry->d_name);
+        if (entry->d_name[0] != '.') assert_int_equal(unlink(name), 0);
+    }
+    closedir(directory);
+    assert_int_equal(rmdir(path), 0);
+}
+
 /* Shared prefixes and kept features save work and change nothing, also when memory is so short that prefixes go again.
  */
 static void test_caches_change_nothing(void **state) {
@@ -99,12 +113,16 @@ static void test_caches_change_nothing(void **state) {
     struct strata_native_options options = plain_options();
     options.no_shared_prefix = false;
     options.feature_cache = 0;
+    char directory[] = "/tmp/strata-features-XXXXXX";
+    assert_non_null(mkdtemp(directory));
     for (size_t round = 0; round < 3; round++) {
         options.batch = round ? 3 : 1;
         if (round == 2) {
             options.memory = 6 * plan.page_bytes;
             options.feature_cache = 40000; /* a few images' features */
         }
+        /* The last round finds on disk what the others left there. */
+        options.feature_files = directory;
         struct strata_engine *engine = open_engine(&options);
         strata_native_plan(&plan, engine);
         for (size_t i = 0; i < 2 * PROMPTS; i++) {
@@ -120,8 +138,11 @@ static void test_caches_change_nothing(void **state) {
         struct strata_engine_stats stats;
         strata_engine_stats(engine, &stats);
         if (round < 2) assert_true(stats.shared_prefix_tokens > 0 && stats.reused_images > 0);
+        /* Images shown once are not kept; the last round's memory is too small to keep any, the files are not. */
+        if (round == 2) assert_true(stats.reused_images > 0);
         strata_engine_destroy(engine);
     }
+    remove_directory(directory);
 }
 
 static void test_shared_prompt_equals_alone(void **state) {
