@@ -19,7 +19,8 @@ static int fail_errno(struct strata_error *err, const char *doing, const char *p
         strata_fail_hint(err, STRATA_ERR_IO,
                          "the disk or quota is full: free some space and run the same command again");
     }
-    return strata_fail_at(err, STRATA_ERR_IO, "%s", path);
+    strata_fail_at(err, STRATA_ERR_IO, "%s", path);
+    return STRATA_ERR_IO;
 }
 
 /* Opens a regular file for reading; *size is its length. */
@@ -99,7 +100,8 @@ int strata_atomic_open(struct strata_atomic_file *file, const char *path, struct
     *file = (struct strata_atomic_file){.path = strata_strdup(path), .temporary = name.data};
     if (!file->path || name.failed) {
         strata_atomic_abort(file);
-        return strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
+        strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
+        return STRATA_ERR_MEMORY;
     }
     file->stream = fopen(file->temporary, "wbe");
     if (file->stream) return 0;
@@ -190,10 +192,12 @@ int strata_remove_tree(const char *path, struct strata_error *err) {
     while (!code && (entry = readdir(handle))) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
         char *inner = strata_path_join(path, entry->d_name);
-        if (!inner) code = strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
-        if (!code && unlink(inner) && errno != ENOENT)
+        if (!inner) {
+            code = strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
+        } else if (unlink(inner) && errno != ENOENT) {
             code =
                 errno == EISDIR || errno == EPERM ? strata_remove_tree(inner, err) : fail_errno(err, "remove", inner);
+        }
         free(inner);
     }
     closedir(handle);
