@@ -55,11 +55,12 @@ enum math_op {
     MATH_CALL, /* an unknown function: name, arguments */
     MATH_SUM,  /* body, variable, from, to */
     MATH_PRODUCT,
-    MATH_INTEGRAL, /* body, variable[, from, to] */
-    MATH_LIMIT,    /* body, variable, point */
-    MATH_RELATION, /* left, right; which in `relation` */
-    MATH_CHAIN,    /* relations that share their middles: a < b < c */
-    MATH_SET,      /* finite, members as written */
+    MATH_INTEGRAL,   /* body, variable[, from, to] */
+    MATH_LIMIT,      /* body, variable, point */
+    MATH_DERIVATIVE, /* body, variable; while a product is read, d/dx alone: variable */
+    MATH_RELATION,   /* left, right; which in `relation` */
+    MATH_CHAIN,      /* relations that share their middles: a < b < c */
+    MATH_SET,        /* finite, members as written */
     MATH_TUPLE,
     MATH_INTERVAL, /* ends; open ends in `open` */
     MATH_UNION,

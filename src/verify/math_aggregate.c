@@ -1,4 +1,4 @@
-/* Finite sums and products, definite integrals, limits, determinants: by number. */
+/* Finite sums and products, integrals, limits, derivatives, determinants: by number. */
 #include "verify/math_value.h"
 
 #define RND       MPFR_RNDN
@@ -87,12 +87,40 @@ static bool quadrature(struct math_complex *out, const struct math_node *body, s
     return mpfr_number_p(out->re) && mpfr_number_p(out->im);
 }
 
+/* Is it a polynomial in the variable? Then SymPy's antiderivative is 0 at 0. */
+static bool polynomial(const struct math_node *node, const struct math_node *variable) {
+    switch (node->op) {
+    case MATH_NUMBER:
+    case MATH_FLOAT:
+    case MATH_SYMBOL:
+    case MATH_PI:
+    case MATH_E:
+        return true;
+    case MATH_ADD:
+    case MATH_MUL:
+        for (uint32_t i = 0; i < node->count; i++) {
+            if (!polynomial(node->kids[i], variable)) return false;
+        }
+        return true;
+    case MATH_POW:
+        if (!strata_math_is_number(node->kids[1])) return false;
+        if (strata_math_is_integer(node->kids[1]) && node->kids[1]->numerator_size >= 0)
+            return polynomial(node->kids[0], variable);
+        return strata_math_is_number(node->kids[0]) ||
+               (node->kids[0]->op == MATH_SYMBOL && !strata_math_same(node->kids[0], variable));
+    default:
+        return false;
+    }
+}
+
 static bool integral(struct math_complex *out, const struct math_node *node, struct math_evaluator *evaluator) {
     struct math_complex from, to, *variable;
-    if (node->count != 4 || !strata_math_complex_init(&from, evaluator) || !strata_math_complex_init(&to, evaluator) ||
-        !strata_math_evaluate(&from, node->kids[2], evaluator) ||
-        !strata_math_evaluate(&to, node->kids[3], evaluator) || !mpfr_number_p(from.re) || !mpfr_number_p(to.re) ||
-        !mpfr_zero_p(from.im) || !mpfr_zero_p(to.im)) {
+    bool definite = node->count == 4; /* else from 0 to the variable */
+    if (!definite && !polynomial(node->kids[0], node->kids[1])) return false;
+    if (!strata_math_complex_init(&from, evaluator) || !strata_math_complex_init(&to, evaluator) ||
+        (definite && !strata_math_evaluate(&from, node->kids[2], evaluator)) ||
+        !strata_math_evaluate(&to, node->kids[definite ? 3 : 1], evaluator) || !mpfr_number_p(from.re) ||
+        !mpfr_number_p(to.re) || !mpfr_zero_p(from.im) || !mpfr_zero_p(to.im)) {
         return false;
     }
     evaluator->loose = true;
@@ -105,6 +133,30 @@ static bool integral(struct math_complex *out, const struct math_node *node, str
         mpfr_neg(out->im, out->im, RND);
     }
     evaluator->bound--;
+    return good;
+}
+
+/* The central difference: h = 2^-80 leaves two thirds of the bits. */
+static bool derivative(struct math_complex *out, const struct math_node *node, struct math_evaluator *evaluator) {
+    struct math_complex point, below, *variable;
+    if (node->count != 2 || !strata_math_complex_init(&point, evaluator) ||
+        !strata_math_complex_init(&below, evaluator) || !strata_math_evaluate(&point, node->kids[1], evaluator) ||
+        !(variable = bind(evaluator, node->kids[1]))) {
+        return false;
+    }
+    mpfr_set(variable->im, point.im, RND);
+    mpfr_set_ui_2exp(variable->re, 1, -80, RND);
+    mpfr_add(variable->re, point.re, variable->re, RND);
+    bool good = strata_math_evaluate(out, node->kids[0], evaluator);
+    mpfr_set_ui_2exp(variable->re, 1, -80, RND);
+    mpfr_sub(variable->re, point.re, variable->re, RND);
+    good = good && strata_math_evaluate(&below, node->kids[0], evaluator);
+    evaluator->bound--;
+    evaluator->loose = true;
+    mpfr_sub(out->re, out->re, below.re, RND);
+    mpfr_sub(out->im, out->im, below.im, RND);
+    mpfr_mul_2ui(out->re, out->re, 79, RND);
+    mpfr_mul_2ui(out->im, out->im, 79, RND);
     return good;
 }
 
@@ -193,6 +245,8 @@ bool strata_math_aggregate(struct math_complex *out, const struct math_node *nod
         return integral(out, node, evaluator);
     case MATH_LIMIT:
         return limit(out, node, evaluator);
+    case MATH_DERIVATIVE:
+        return derivative(out, node, evaluator);
     default:
         matrix = strata_math_matrix(evaluator->context, node->kids[0]);
         return matrix && determinant(out, matrix, evaluator);

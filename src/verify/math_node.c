@@ -232,6 +232,7 @@ bool strata_math_same_text(const struct math_node *a, const struct math_node *b)
 
 bool strata_math_only_symbols(const struct math_node *node) {
     if (node->op == MATH_SYMBOL) return true;
+    if (node->op == MATH_DERIVATIVE) return false; /* its order is a number */
     /* 1/x stands for x's reciprocal: the exponent -1 is no number of its own */
     if (node->op == MATH_POW && node->kids[1]->op == MATH_NUMBER && strata_math_is_integer(node->kids[1]) &&
         node->kids[1]->numerator_size == -1 && node->kids[1]->numerator[0] == 1) {

@@ -82,9 +82,15 @@ struct math_node *strata_math_parse_expression(struct math_parser *p) {
     return sum;
 }
 
+/* d/dx, which takes what stands on its right. */
+static bool is_operator(const struct math_node *node) {
+    return node && node->op == MATH_DERIVATIVE && node->count == 1;
+}
+
 /* An angle in degrees counts as such only inside a function (strict mode). */
 static struct math_node *postfix(struct math_parser *p, bool functions) {
     struct math_node *base = strata_math_parse_primary(p, functions);
+    if (is_operator(base)) return math_peek(p) == TOKEN_CARET || math_peek(p) == TOKEN_BANG ? NULL : base;
     while (base && math_peek(p) == TOKEN_CARET) {
         struct math_node *exponent = strata_math_parse_exponent(p);
         base = strata_math_make2(p->arena, MATH_POW, base, exponent);
@@ -132,7 +138,12 @@ static struct math_node *unary(struct math_parser *p, bool functions) {
         parts[count++] = part;
     }
     struct math_node *product = parts[count - 1];
-    while (count-- > 1) product = strata_math_beside(p->arena, parts[count - 1], product);
+    if (is_operator(product)) return NULL; /* d/dx of nothing */
+    for (; count > 1; count--) {
+        struct math_node *left = parts[count - 2];
+        product = is_operator(left) ? strata_math_make2(p->arena, MATH_DERIVATIVE, product, left->kids[0])
+                                    : strata_math_beside(p->arena, left, product);
+    }
     return minus ? strata_math_negate(p->arena, product) : product;
 }
 
@@ -222,6 +233,42 @@ static struct math_node *matrix(struct math_parser *p) {
     return det ? strata_math_make1(p->arena, MATH_DET, node) : node;
 }
 
+/* \frac{d}{dx}, \frac{dy}{dx}, \frac{\partial}{\partial x}; the fraction is another one where this is NULL. */
+static struct math_node *derivative(struct math_parser *p) {
+    struct math_node *body = NULL;
+    p->at++;
+    if (!math_take(p, TOKEN_LBRACE)) return NULL;
+    const struct math_token *upper = &p->tokens[p->at];
+    const bool partial = strata_span_is(strata_span_trim(upper->text), "\\partial");
+    if (partial || (upper->kind == TOKEN_LETTER && strata_span_is(strata_span_trim(upper->text), "d"))) {
+        p->at++;
+        if (math_peek(p) != TOKEN_RBRACE && !(body = strata_math_parse_expression(p))) return NULL;
+    } else if (upper->kind == TOKEN_DIFFERENTIAL) { /* dy */
+        const struct strata_span name = strata_span_trim(strata_span_sub(upper->text, 1, upper->text.length));
+        const bool command = name.length && name.data[0] == '\\';
+        body = strata_math_make_symbol(p->arena, strata_span_sub(name, command, name.length), p->not_real);
+        p->at++;
+    } else {
+        return NULL;
+    }
+    if (!math_take(p, TOKEN_RBRACE) || !math_take(p, TOKEN_LBRACE)) return NULL;
+    struct strata_span wrt = strata_span_trim(p->tokens[p->at].text);
+    if (partial) {
+        if (!strata_span_is(wrt, "\\partial")) return NULL;
+        wrt = strata_span_trim(p->tokens[++p->at].text);
+    } else if (math_peek(p) == TOKEN_DIFFERENTIAL) {
+        wrt = strata_span_trim(strata_span_sub(wrt, 1, wrt.length));
+    } else {
+        return NULL;
+    }
+    p->at++;
+    if (wrt.length && wrt.data[0] == '\\') wrt = strata_span_sub(wrt, 1, wrt.length);
+    if (!wrt.length || !math_take(p, TOKEN_RBRACE)) return NULL;
+    struct math_node *variable = strata_math_make_symbol(p->arena, wrt, p->not_real);
+    return body ? strata_math_make2(p->arena, MATH_DERIVATIVE, body, variable)
+                : strata_math_make1(p->arena, MATH_DERIVATIVE, variable);
+}
+
 static struct math_node *primary(struct math_parser *p, bool functions) {
     uint32_t start = p->at;
     struct math_node *a, *node = NULL;
@@ -231,7 +278,8 @@ static struct math_node *primary(struct math_parser *p, bool functions) {
         p->at++;
         return braced(p);
     case TOKEN_FRAC:
-        p->at++;
+        if ((a = derivative(p))) return a;
+        p->at = start + 1;
         a = braced(p);
         return a ? strata_math_div(p->arena, a, braced(p)) : NULL;
     case TOKEN_BINOM:

@@ -206,9 +206,16 @@ static struct math_node *take_differential(struct math_parser *p, struct math_no
         *variable = strata_span_sub(body->name, 1, body->name.length);
         return strata_math_make_integer(p->arena, 1);
     }
-    if (body->op != MATH_MUL && body->op != MATH_ADD) return body;
-    struct math_node *copy = strata_math_make(p->arena, body->op, body->count);
-    for (uint32_t i = 0; copy && i < body->count; i++) copy->kids[i] = take_differential(p, body->kids[i], variable);
+    if (!body->count) return body;
+    struct math_node *copy = strata_math_make(p->arena, body->op, body->count); /* \sin x dx reads as \sin(x dx) */
+    if (!copy) return NULL;
+    struct math_node **kids = copy->kids;
+    *copy = *body;
+    copy->kids = kids;
+    for (uint32_t i = 0; i < body->count; i++) {
+        copy->kids[i] = take_differential(p, body->kids[i], variable);
+        if (!copy->kids[i]) return NULL;
+    }
     return copy;
 }
 

@@ -10,14 +10,16 @@ bool strata_math_close(const struct math_complex *a, const struct math_complex *
     struct math_complex difference;
     struct math_evaluator scratch = {.context = evaluator->context, .precision = evaluator->precision};
     if (!strata_math_complex_init(&difference, &scratch)) return false;
-    mpfr_exp_t scale = evaluator->scale;
+    mpfr_exp_t size =
+        mpfr_get_emin_min(); /* of these numbers; those of a limit's evaluation near infinity are none of theirs */
     const mpfr_srcptr parts[] = {a->re, a->im, b->re, b->im};
     for (int k = 0; k < 4; k++) {
         if (!mpfr_number_p(parts[k])) return false;
-        if (!mpfr_zero_p(parts[k]) && mpfr_get_exp(parts[k]) > scale) scale = mpfr_get_exp(parts[k]);
+        if (!mpfr_zero_p(parts[k]) && mpfr_get_exp(parts[k]) > size) size = mpfr_get_exp(parts[k]);
     }
     mpfr_exp_t guard = evaluator->precision / 4 < MATH_GUARD ? evaluator->precision / 4 : MATH_GUARD;
-    mpfr_exp_t bound = evaluator->loose ? (scale > 0 ? scale : 0) - 40 : scale - (evaluator->precision - guard);
+    mpfr_exp_t bound = (evaluator->scale > size ? evaluator->scale : size) - (evaluator->precision - guard);
+    if (evaluator->loose && bound < (size > 0 ? size : 0) - 40) bound = (size > 0 ? size : 0) - 40;
     mpfr_sub(difference.re, a->re, b->re, RND);
     mpfr_sub(difference.im, a->im, b->im, RND);
     return (mpfr_zero_p(difference.re) || mpfr_get_exp(difference.re) <= bound) &&
@@ -243,6 +245,7 @@ static bool evaluate(struct math_complex *out, const struct math_node *node, str
     case MATH_PRODUCT:
     case MATH_INTEGRAL:
     case MATH_LIMIT:
+    case MATH_DERIVATIVE:
     case MATH_DET:
         return strata_math_aggregate(out, node, evaluator);
     case MATH_BINOMIAL:
