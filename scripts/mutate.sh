@@ -9,7 +9,7 @@ golden=$(cd "${1:-${STRATA_SHARED:-../shared}/golden/models}" && pwd) || exit 2
 pattern=${2:-.}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cp -R CMakeLists.txt LICENSE cmake docs scripts include src tests models "$work/"
+cp -R CMakeLists.txt LICENSE cmake docs recipes scripts include src tests models "$work/"
 if [ -d perf ]; then cp -R perf "$work/"; fi
 cmake -S "$work" -B "$work/build" -G Ninja >/dev/null || exit 1
 passed=0
