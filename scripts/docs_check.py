@@ -90,7 +90,7 @@ def blocks_of(path):
                 mark = None
     for one in blocks:
         usage = "/commands/" in path and one is blocks[0]
-        if one.language == "" and not usage and any(COMMAND.match(text) for text in one.text.split("\n")):
+        if one.language == "" and not usage and not one.mark and any(COMMAND.match(text) for text in one.text.split("\n")):
             if not one.text.startswith("$ "):  # a session: what was typed and what came
                 complaints.append((one.line, "commands in a block that is not marked sh"))
     return blocks, complaints
