@@ -18,9 +18,10 @@ int strata_grade(struct strata_grade **out, const struct strata_grade_input *inp
     struct strata_grade *grade = NULL;
     *out = NULL;
     int code = strata_take(&own, sizeof own, input, sizeof own, "struct strata_grade_input", err);
-    if (!code && (!own.solution || !own.completion))
-        code = strata_fail(err, STRATA_ERR_USAGE, "grading needs a solution and a completion");
-    if (!code && own.mode) code = strata_verify_mode_parse(&mode, own.mode, err);
+    if (code) return code;
+    if (!own.solution || !own.completion)
+        return strata_fail(err, STRATA_ERR_USAGE, "grading needs a solution and a completion");
+    if (own.mode) code = strata_verify_mode_parse(&mode, own.mode, err);
     if (!code) code = strata_alloc(&grade, 1, sizeof *grade, err);
     if (code) return code;
     struct strata_verify_input verify = {
