@@ -152,6 +152,23 @@ static void every_gold_is_right_and_its_neighbour_wrong(void **state) {
     strata_synth_sample_free(&sample);
 }
 
+/* Also where the numbers of abilities and levels have a common divisor. */
+static void every_ability_has_every_level(void **state) {
+    (void)state;
+    struct strata_synth_look look = standard();
+    struct strata_synth_sample sample = {0};
+    size_t seen[STRATA_SYNTH_ABILITIES][STRATA_SYNTH_LEVELS] = {0};
+    look.low = 2;
+    look.high = 3;
+    for (uint64_t index = 0; index < 2 * STRATA_SYNTH_ABILITIES; index++) {
+        make(&sample, &look, STRATA_SYNTH_TRAIN, index);
+        seen[sample.ability][sample.level - 1]++;
+    }
+    for (size_t a = 0; a < STRATA_SYNTH_ABILITIES; a++)
+        for (size_t l = 0; l < STRATA_SYNTH_LEVELS; l++) assert_int_equal(seen[a][l], l == 1 || l == 2);
+    strata_synth_sample_free(&sample);
+}
+
 /* The extent of everything that is not paper (the top left pixel). */
 static void drawn_extent(long out[4], const struct strata_image *image) {
     long size = (long)image->width;
@@ -336,6 +353,7 @@ int main(void) {
         cmocka_unit_test(is_a_function_of_seed_split_and_index),
         cmocka_unit_test(no_image_is_in_two_splits),
         cmocka_unit_test(every_gold_is_right_and_its_neighbour_wrong),
+        cmocka_unit_test(every_ability_has_every_level),
         cmocka_unit_test(boxes_fit_the_pixels),
         cmocka_unit_test(levels_do_what_they_say),
         cmocka_unit_test(masks_are_for_training),
