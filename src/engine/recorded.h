@@ -17,7 +17,7 @@ int strata_engine_recorded(struct strata_engine **out, const char *const *paths,
 void strata_recorded_sampling(struct strata_sampling *out, const struct strata_engine *engine);
 size_t strata_recorded_count(const struct strata_engine *engine);
 /* STRATA_ERR_INPUT when a line answers no record of this data set (all of it, whatever the limit and shard). */
-int strata_recorded_check(const struct strata_engine *engine, const char *data,
+int strata_recorded_check(const struct strata_engine *wrapped, const char *data,
                           const struct strata_dataset_options *options, struct strata_error *err);
 
 #endif
