@@ -204,7 +204,7 @@ static int attach_near(struct strata_archives *archives, struct strata_image_sou
     const char *slash = strchr(image->name, '/');
     if (!archives->near || !slash || slash == image->name || strata_file_exists(image->path)) return 0;
     for (size_t i = 0; i < 2 && !image->archive; i++) {
-        struct strata_archive *archive;
+        struct strata_archive *archive = NULL;
         struct strata_buffer path = {0};
         strata_buffer_printf(&path, "%s/%.*s%s", archives->directory, (int)(slash - image->name), image->name,
                              suffixes[i]);
