@@ -67,7 +67,8 @@ test: setup
 # Allocations that are too large must fail as they do without the sanitizer: tests ask for them on purpose.
 asan: setup
 	@scripts/build.sh build-asan -DSTRATA_SANITIZE=address,undefined -DSTRATA_WERROR=$(WERROR)
-	cd build-asan && ASAN_OPTIONS=allocator_may_return_null=1 $(CTEST)
+	cd build-asan && ASAN_OPTIONS=allocator_may_return_null=1 \
+	    LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.txt:print_suppressions=0 $(CTEST)
 
 ## tsan                         the suite under ThreadSanitizer
 tsan: setup
