@@ -107,7 +107,8 @@ double bench_vision_flops(const struct strata_model_config *config, double image
     double merge = (double)(vision->merge_size * vision->merge_size), N = image_tokens * merge;
     double E = (double)vision->hidden, I = (double)vision->intermediate, G = merge * E;
     double P = (double)(vision->channels * vision->temporal_patch_size * vision->patch_size * vision->patch_size);
-    double window = (double)(vision->window_size / vision->patch_size);
+    const size_t side = vision->window_size / vision->patch_size; /* whole patches */
+    double window = (double)side;
     double flops = 2.0 * N * P * E + 2.0 * (N / merge) * (G * G + G * (double)vision->out_hidden);
     for (size_t i = 0; i < vision->depth; i++) {
         double keys = vision->full_attention[i] ? N : fmin(N, window * window);
@@ -215,7 +216,8 @@ static int decode(const struct bench *bench, const struct workload *work, const 
         double before = bench_probe(bench, BENCH_READ);
         if ((code = time_request(&timing, work, &request, err))) return code;
         double limit = fmax(before, bench_probe(bench, BENCH_READ));
-        double steps = (double)(timing.tokens / draws - 1), rows = (double)draws;
+        const size_t each = timing.tokens / draws;
+        double steps = (double)(each - 1), rows = (double)draws;
         double context = (double)work->prompt_tokens + steps / 2.0;
         bench_add(&figure.value, (double)(timing.tokens - draws) / timing.decode);
         bench_add(&figure.limits, limit);
