@@ -11,7 +11,7 @@ CTEST    ?= ctest --output-on-failure --timeout 600 -j $(JOBS)
 WERROR   ?= OFF
 FUZZ_SECONDS ?= 600
 
-.PHONY: all help setup build install demo demo-images study data test asan tsan early-stopping mutate fuzz lint format docs docs-check newcomer report-shots clean \
+.PHONY: all help setup build install demo demo-images study study-page data test asan tsan early-stopping mutate fuzz lint format docs docs-check newcomer report-shots clean \
         conformance conformance-training conformance-easyvqa conformance-rewards conformance-benchmarks \
         python-test python-wheel bench-peers
 
@@ -57,6 +57,12 @@ demo-images: build data
 STUDY_JOBS ?= 2
 study: build
 	@scripts/study.sh $(BUILD)/strata $(STUDY_JOBS)
+
+## study-page                   the study's tables into docs/study-tables.md
+study-page: study
+	@{ echo "# Tables of recipes/tiny.yaml"; echo; \
+	   echo "Made by \`make study-page\`; [study.md](study.md) says how to read them and what they say."; echo; \
+	   cat .cache/study/run/tables.md; } >docs/study-tables.md
 
 ## test                         build everything and run the suite
 test: setup
@@ -120,9 +126,9 @@ strata-tiny: build
 synth-sheet: build
 	@$(BUILD)/strata synth --out .cache/synth-sheet --counts 0,0,0 --size 112 --sheet docs/images/synth.png
 
-## report-shots                 the pictures in docs/report.md, from the demo's run (needs Chromium)
+## report-shots                 the pictures in docs/report.md and docs/study.md, from demo-images and study (needs Chromium)
 report-shots: demo-images
-	@scripts/report_shots.sh $(BUILD)/strata .cache/demo-images/run
+	@scripts/report_shots.sh $(BUILD)/strata .cache/demo-images/run .cache/study/run
 
 ## conformance MODELS=DIR       against reference results of transformers [ISA=level] [COMPUTE=f32|bf16]
 conformance: setup

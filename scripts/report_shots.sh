@@ -1,9 +1,9 @@
 #!/bin/sh
 # Pictures of a report for docs/report.md: the page from above, light, and its sample browser, dark, in headless Chromium.
-# usage: scripts/report_shots.sh STRATA RUN
+# With a study, its page from above too. usage: scripts/report_shots.sh STRATA RUN [STUDY]
 set -eu
 cd "$(dirname "$0")/.."
-strata=$1 run=$2
+strata=$1 run=$2 study=${3:-}
 browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome) || {
     echo "report_shots: there is no Chromium here" >&2
     exit 1
@@ -24,3 +24,8 @@ shot() {
 }
 shot report-light 0 1280
 shot report-dark 1700 1000 --blink-settings=preferredColorScheme=0
+if [ -n "$study" ] && [ -e "$study/results.json" ]; then
+    "$strata" report "$study" --out "$out/report.html" --model models/strata-tiny
+    shot study-light 0 1500
+    shot study-dark 0 1500 --blink-settings=preferredColorScheme=0
+fi

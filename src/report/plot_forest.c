@@ -5,7 +5,7 @@
 #include "report/html.h"
 #include "report/plot_private.h"
 
-#define NAMES  196.0 /* width of the names */
+#define NAMES  214.0 /* width of the names */
 #define RIGHT  14.0
 #define TOP    20.0
 #define LINE   21.0
