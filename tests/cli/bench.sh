@@ -15,6 +15,7 @@ keys() {
     shift
     expect 0 -- bench "$task" --model models/easyvqa-tiny --threads 2 --rounds 1 --image-tokens 16 --max-new-tokens 8 --json
     grep -qF "\"task\": \"$task\"" "$out/stdout" || fail "no line of the task $task: $(cat "$out/stdout")"
+    grep -qF '"rounds": 1' "$out/stdout" || fail "bench $task counts the step that warms up: $(cat "$out/stdout")"
     for key in "$@"; do
         grep -qF "\"$key\": " "$out/stdout" || fail "bench $task prints no $key: $(cat "$out/stdout")"
     done
