@@ -206,7 +206,7 @@ int strata_study_estimate(struct strata_estimate **out, struct strata_study_run 
         if (!strata_dataset_count(&count, run->recipe->tests[t], NULL)) rates.tests += count;
     }
     measure_done(&rates, run);
-    if (pilot && run->options->pilot && !strata_stage_done(run, run->plan.scores[0]))
+    if (pilot && run->options->pilot && rates.samples && !strata_stage_done(run, run->plan.scores[0]))
         code = run_pilot(&rates, run, pilot, err);
     for (size_t i = 0; i < run->plan.count && !code; i++) estimate_stage(&(*out)[i], run, i, &rates, families);
     if (code) {
