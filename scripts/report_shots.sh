@@ -27,5 +27,4 @@ shot report-dark 1700 1000 --blink-settings=preferredColorScheme=0
 if [ -n "$study" ] && [ -e "$study/results.json" ]; then
     "$strata" report "$study" --out "$out/report.html" --model models/strata-tiny
     shot study-light 0 1500
-    shot study-dark 0 1500 --blink-settings=preferredColorScheme=0
 fi

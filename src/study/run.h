@@ -44,7 +44,7 @@ int strata_each_line(const char *path, int (*on_line)(void *context, const json_
 
 /* Does the stage, whose inputs are done, and writes its result. */
 int strata_stage_run(struct strata_study_run *run, size_t stage, struct strata_lease *lease, struct strata_error *err);
-int strata_stage_train(json_t **result, double *seconds, const struct strata_study_run *run, size_t stage,
+int strata_stage_train(json_t **result, double *seconds, const struct strata_study_run *run, size_t index,
                        struct strata_error *err);
 /* {"impossible": reason}, a new reference. */
 json_t *strata_impossible(const char *format, ...) STRATA_PRINTF(1, 2);

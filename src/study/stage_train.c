@@ -14,15 +14,14 @@ static size_t per_rollout(const struct strata_study_options *options) {
 
 double strata_grpo_steps(const struct strata_study_options *options, size_t samples) {
     if (options->grpo_train.max_steps) return (double)options->grpo_train.max_steps;
-    double epoch =
-        (double)(samples / per_rollout(options)) * (double)(options->grpo.updates * options->grpo.iterations);
-    return ceil(epoch * options->grpo_train.epochs - 1e-9);
+    size_t epoch = samples / per_rollout(options) * options->grpo.updates * options->grpo.iterations;
+    return ceil((double)epoch * options->grpo_train.epochs - 1e-9);
 }
 
 double strata_sft_steps(const struct strata_study_options *options, size_t samples) {
     if (options->sft_train.max_steps) return (double)options->sft_train.max_steps;
-    size_t batch = options->sft.batch;
-    return ceil((double)((samples + batch - 1) / batch) * options->sft_train.epochs - 1e-9);
+    size_t batch = options->sft.batch, epoch = (samples + batch - 1) / batch;
+    return ceil((double)epoch * options->sft_train.epochs - 1e-9);
 }
 
 static int count_of(double *out, const struct strata_study_run *run, size_t stage, const char *key,
