@@ -241,7 +241,10 @@ int strata_leases_open(struct strata_leases **out, const char *directory, double
 
 void strata_leases_close(struct strata_leases *leases) {
     if (!leases) return;
-    while (leases->held) strata_lease_release(leases->held);
+    for (struct strata_lease *lease = leases->held, *next; lease; lease = next) {
+        next = lease->next;
+        strata_lease_release(lease);
+    }
     if (leases->beating) {
         pthread_mutex_lock(&leases->mutex);
         leases->stopping = true;

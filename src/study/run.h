@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "strata/error.h"
 #include "study/lease.h"
 #include "study/study.h"
 
@@ -46,8 +47,8 @@ int strata_each_line(const char *path, int (*on_line)(void *context, const json_
 int strata_stage_run(struct strata_study_run *run, size_t stage, struct strata_lease *lease, struct strata_error *err);
 int strata_stage_train(json_t **result, double *seconds, const struct strata_study_run *run, size_t index,
                        struct strata_error *err);
-/* {"impossible": reason}, a new reference. */
-json_t *strata_impossible(const char *format, ...) STRATA_PRINTF(1, 2);
+/* *out: {"impossible": reason}, a new reference; NULL when memory is out. */
+void strata_impossible(json_t **out, const char *format, ...) STRATA_PRINTF(2, 3);
 /* Updates that GRPO makes of `samples` samples. */
 double strata_grpo_steps(const struct strata_study_options *options, size_t samples);
 double strata_sft_steps(const struct strata_study_options *options, size_t samples);

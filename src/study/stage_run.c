@@ -12,13 +12,13 @@
 #include "study/run.h"
 #include "study/select.h"
 
-json_t *strata_impossible(const char *format, ...) {
+void strata_impossible(json_t **out, const char *format, ...) {
     char text[400];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    return json_pack("{s:s}", "impossible", text);
+    *out = json_pack("{s:s}", "impossible", text);
 }
 
 static int no_memory(struct strata_error *err) {
@@ -184,7 +184,7 @@ static int inherit(json_t **result, const struct strata_study_run *run, size_t i
         json_t *input = NULL;
         if (inputs[i] == STRATA_NO_STAGE) continue;
         code = strata_stage_result(&input, run, inputs[i], err);
-        if (!code && strata_stage_impossible(input)) *result = strata_impossible("%s", strata_stage_impossible(input));
+        if (!code && strata_stage_impossible(input)) strata_impossible(result, "%s", strata_stage_impossible(input));
         json_decref(input);
     }
     return code;

@@ -91,8 +91,8 @@ static int check_set(json_t **result, size_t *samples, const struct strata_study
     size_t least = stage->kind == STRATA_STAGE_GRPO ? per_rollout(run->options) : 1;
     *samples = (size_t)selected;
     if (!code && *samples < least)
-        *result = strata_impossible("%s has %zu sample%s, %s needs %zu", name, *samples, *samples == 1 ? "" : "s",
-                                    stage->kind == STRATA_STAGE_GRPO ? "a rollout" : "SFT", least);
+        strata_impossible(result, "%s has %zu sample%s, %s needs %zu", name, *samples, *samples == 1 ? "" : "s",
+                          stage->kind == STRATA_STAGE_GRPO ? "a rollout" : "SFT", least);
     return code;
 }
 

@@ -83,7 +83,7 @@ static void test_bad_recipes(void **state) {
 }
 
 static struct strata_plan plan_of(const struct strata_recipe *recipe, const char *const *settings, const char *root) {
-    struct strata_plan plan;
+    struct strata_plan plan = {0};
     const struct strata_plan_options options = {
         .recipe = recipe, .rows = recipe->rows, .settings = settings, .root = root, .test = "t"};
     assert_int_equal(strata_plan_make(&plan, &options, NULL), 0);
