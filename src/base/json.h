@@ -28,6 +28,11 @@ int strata_json_bool(bool *out, const json_t *object, const char *key, bool requ
 int strata_json_string(const char **out, const json_t *object, const char *key, bool required, const char *name,
                        struct strata_error *err);
 
+/* For documents of our own making: what stands there, else NAN or "". Nothing is reported; the text is the document's.
+ */
+double strata_json_number_or_nan(const json_t *object, const char *key);
+const char *strata_json_text(const json_t *object, const char *key);
+
 /* One line, keys in insertion order, UTF-8 kept, doubles as the shortest of 15 to 17 digits that reads back equal.
  * Appended to out (see strata_buffer_check), or owned by the caller (free(); NULL when memory is out). */
 void strata_json_write(struct strata_buffer *out, const json_t *value);

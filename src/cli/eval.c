@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/setup.h"
@@ -192,11 +193,6 @@ static void number_cell(struct strata_table *table, const json_t *value, bool sh
     }
 }
 
-static const char *text_of(const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
 /* The headlines beside the paper's four. */
 static void print_headlines(const json_t *results) {
     static const char *const heads[] = {"benchmark", "headline", "ours",     "rows",    "pending",
@@ -208,9 +204,9 @@ static void print_headlines(const json_t *results) {
     json_array_foreach(results, index, result) {
         const json_t *paper = json_object_get(result, "paper");
         if (!paper) continue;
-        bool share = strcmp(text_of(result, "scale"), "0-1") == 0;
-        strata_table_cell(&table, "%s", text_of(result, "benchmark"));
-        strata_table_cell(&table, "%s", text_of(result, "headline"));
+        bool share = strcmp(strata_json_text(result, "scale"), "0-1") == 0;
+        strata_table_cell(&table, "%s", strata_json_text(result, "benchmark"));
+        strata_table_cell(&table, "%s", strata_json_text(result, "headline"));
         number_cell(&table, json_object_get(result, "value"), share);
         strata_table_cell(&table, "%" PRId64, (int64_t)json_integer_value(json_object_get(result, "rows")));
         strata_table_cell(&table, "%" PRId64, (int64_t)json_integer_value(json_object_get(result, "pending")));
@@ -224,7 +220,7 @@ static void print_headlines(const json_t *results) {
     strata_table_free(&table);
     json_array_foreach(results, index, result) {
         json_int_t bad = json_integer_value(json_object_get(result, "bad"));
-        if (bad) printf("%s: %" PRId64 " bad rows left out\n", text_of(result, "benchmark"), (int64_t)bad);
+        if (bad) printf("%s: %" PRId64 " bad rows left out\n", strata_json_text(result, "benchmark"), (int64_t)bad);
     }
 }
 
@@ -234,7 +230,7 @@ static void print_own(const json_t *result) {
     json_t *entry;
     static const char *const heads[] = {"ability", "rows", "accuracy", "mean score"};
     for (size_t i = 0; i < 4; i++) strata_table_cell(&table, "%s", heads[i]);
-    printf("%s\n", text_of(result, "benchmark"));
+    printf("%s\n", strata_json_text(result, "benchmark"));
     json_object_foreach(json_object_get(result, "metrics"), name, entry) {
         strata_table_cell(&table, "%s", name);
         strata_table_cell(&table, "%" PRId64, (int64_t)json_integer_value(json_object_get(entry, "rows")));
@@ -248,8 +244,8 @@ static void print_own(const json_t *result) {
 static void print_audit(const json_t *result) {
     size_t index;
     json_t *row;
-    printf("%s, kit %s: %" PRId64 " rows with an image, %" PRId64 " without\n", text_of(result, "benchmark"),
-           text_of(result, "kit"), (int64_t)json_integer_value(json_object_get(result, "rows")),
+    printf("%s, kit %s: %" PRId64 " rows with an image, %" PRId64 " without\n", strata_json_text(result, "benchmark"),
+           strata_json_text(result, "kit"), (int64_t)json_integer_value(json_object_get(result, "rows")),
            (int64_t)json_integer_value(json_object_get(result, "without_image")));
     printf("  ceiling without a judge  %.1f %% (%" PRId64 " rows that the right answer does not win",
            100 * json_number_value(json_object_get(result, "ceiling")),

@@ -9,16 +9,6 @@
 
 #define ID(name) STRATA_OPTION_ID_##name
 
-static double number_of(const json_t *object, const char *key) {
-    const json_t *value = json_object_get(object, key);
-    return json_is_number(value) ? json_number_value(value) : (double)NAN;
-}
-
-static const char *text_of(const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
 static void put_number(struct strata_table *table, const char *format, double value) {
     char text[32] = "-";
     if (isfinite(value)) snprintf(text, sizeof text, format, value);
@@ -36,25 +26,26 @@ static double seconds_of(const json_t *times, const json_t *table, double row) {
     size_t index;
     json_t *field;
     json_array_foreach(json_object_get(times, "fields"), index, field) {
-        if (number_of(field, "row") != row || strcmp(text_of(field, "metric"), text_of(table, "metric")) != 0 ||
-            strcmp(text_of(field, "family"), text_of(table, "family")) != 0)
+        if (strata_json_number_or_nan(field, "row") != row ||
+            strcmp(strata_json_text(field, "metric"), strata_json_text(table, "metric")) != 0 ||
+            strcmp(strata_json_text(field, "family"), strata_json_text(table, "family")) != 0)
             continue;
-        sum += number_of(field, "sft") + number_of(field, "grpo");
+        sum += strata_json_number_or_nan(field, "sft") + strata_json_number_or_nan(field, "grpo");
         count++;
     }
     return count > 0 ? sum / count : (double)NAN;
 }
 
 static double percent_of(const json_t *row, const char *group, const char *column, const char *key) {
-    return 100 * number_of(json_object_get(json_object_get(row, group), column), key);
+    return 100 * strata_json_number_or_nan(json_object_get(json_object_get(row, group), column), key);
 }
 
 static void put_row(struct strata_table *out, const json_t *table, const json_t *row, const json_t *times) {
-    const char *family = text_of(table, "family");
+    const char *family = strata_json_text(table, "family");
     const json_t *cost = json_object_get(row, "cost");
-    double updates = number_of(cost, "sft_steps"), low = percent_of(row, "score", family, "low");
+    double updates = strata_json_number_or_nan(cost, "sft_steps"), low = percent_of(row, "score", family, "low");
     double claim_low = percent_of(row, "claim", family, "wide_low");
-    strata_table_cell(out, "%.0f %s", number_of(row, "row"), text_of(row, "paradigm"));
+    strata_table_cell(out, "%.0f %s", strata_json_number_or_nan(row, "row"), strata_json_text(row, "paradigm"));
     put_number(out, "%.1f", percent_of(row, "score", family, "mean"));
     if (isfinite(low))
         strata_table_cell(out, "%.1f to %.1f", low, percent_of(row, "score", family, "high"));
@@ -67,19 +58,20 @@ static void put_row(struct strata_table *out, const json_t *table, const json_t 
     else
         strata_table_cell(out, "-");
     put_number(out, "%.3f", percent_of(row, "claim", family, "p_holm") / 100);
-    put_number(out, "%.0f", (isfinite(updates) ? updates : 0) + number_of(cost, "grpo_steps"));
-    put_count(out, number_of(cost, "trained_tokens") + number_of(cost, "sampled_tokens"));
-    put_number(out, "%.1f", seconds_of(times, table, number_of(row, "row")));
+    put_number(out, "%.0f", (isfinite(updates) ? updates : 0) + strata_json_number_or_nan(cost, "grpo_steps"));
+    put_count(out,
+              strata_json_number_or_nan(cost, "trained_tokens") + strata_json_number_or_nan(cost, "sampled_tokens"));
+    put_number(out, "%.1f", seconds_of(times, table, strata_json_number_or_nan(row, "row")));
 }
 
 static void print_table(const json_t *results, const json_t *table, const json_t *times) {
     static const char *const heads[] = {"right",   "over samples", "+- seeds", "12 - k", "over both",
                                         "p, Holm", "updates",      "tokens",   "seconds"};
     struct strata_table out = {.columns = 10};
-    const char *family = text_of(table, "family");
+    const char *family = strata_json_text(table, "family");
     size_t index;
     json_t *row;
-    strata_table_cell(&out, "%s, %s", strcmp(text_of(table, "metric"), "cmab") == 0 ? "CMAB" : "PISM", family);
+    strata_table_cell(&out, "%s, %s", strcmp(strata_json_text(table, "metric"), "cmab") == 0 ? "CMAB" : "PISM", family);
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) strata_table_cell(&out, "%s", heads[i]);
     strata_table_cell(&out, "before training");
     put_number(&out, "%.1f", percent_of(results, "base", family, "mean"));
@@ -92,7 +84,8 @@ static void print_table(const json_t *results, const json_t *table, const json_t
     strata_table_free(&out);
     json_array_foreach(json_object_get(table, "rows"), index, row) {
         if (json_object_get(row, "impossible"))
-            printf("row %.0f was left out for some seed: %s\n", number_of(row, "row"), text_of(row, "impossible"));
+            printf("row %.0f was left out for some seed: %s\n", strata_json_number_or_nan(row, "row"),
+                   strata_json_text(row, "impossible"));
     }
 }
 

@@ -49,18 +49,8 @@ int strata_report_study_run(char **run, const json_t *results, const char *direc
     return code;
 }
 
-static double number_of(const json_t *object, const char *key) {
-    const json_t *value = json_object_get(object, key);
-    return json_is_number(value) ? json_number_value(value) : (double)NAN;
-}
-
-static const char *text_of(const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
 static const char *title_of(const json_t *table) {
-    return strcmp(text_of(table, "metric"), "cmab") == 0 ? "CMAB" : "PISM";
+    return strcmp(strata_json_text(table, "metric"), "cmab") == 0 ? "CMAB" : "PISM";
 }
 
 static const json_t *field_of(const json_t *row, const char *group, const char *column) {
@@ -70,7 +60,7 @@ static const json_t *field_of(const json_t *row, const char *group, const char *
 /* ---- forests ---- */
 
 static void row_name(char out[48], const json_t *row) {
-    snprintf(out, 48, "%.0f %.40s", number_of(row, "row"), text_of(row, "paradigm"));
+    snprintf(out, 48, "%.0f %.40s", strata_json_number_or_nan(row, "row"), strata_json_text(row, "paradigm"));
 }
 
 /* An axis of percent or points around all spans, its ends at multiples of five. */
@@ -90,24 +80,24 @@ static void set_axis(struct strata_plot *plot, const struct strata_plot_span *sp
 
 static void put_forest(struct strata_buffer *page, const json_t *results, const json_t *table, size_t number,
                        bool claim) {
-    const char *family = text_of(table, "family");
+    const char *family = strata_json_text(table, "family");
     struct strata_plot_span spans[ROWS];
     char names[ROWS][48], id[32], title[160];
     size_t index, count = 0;
     json_t *row;
-    double base = 100 * number_of(json_object_get(json_object_get(results, "base"), family), "mean");
+    double base = 100 * strata_json_number_or_nan(json_object_get(json_object_get(results, "base"), family), "mean");
     struct strata_plot_limit limit = {claim ? 0 : base, claim ? "equal" : "before training"};
     json_array_foreach(json_object_get(table, "rows"), index, row) {
         const json_t *field = field_of(row, claim ? "claim" : "score", family);
-        bool claimed = number_of(row, "row") == ROWS;
+        bool claimed = strata_json_number_or_nan(row, "row") == ROWS;
         if (count == ROWS || (claim && claimed)) continue;
         row_name(names[count], row);
-        spans[count] =
-            (struct strata_plot_span){.name = names[count],
-                                      .mean = 100 * number_of(field, "mean"),
-                                      .low = 100 * number_of(field, claim ? "wide_low" : "low"),
-                                      .high = 100 * number_of(field, claim ? "wide_high" : "high"),
-                                      .colour = claimed || (claim && number_of(field, "p_holm") < 0.05) ? 4 : 0};
+        spans[count] = (struct strata_plot_span){
+            .name = names[count],
+            .mean = 100 * strata_json_number_or_nan(field, "mean"),
+            .low = 100 * strata_json_number_or_nan(field, claim ? "wide_low" : "low"),
+            .high = 100 * strata_json_number_or_nan(field, claim ? "wide_high" : "high"),
+            .colour = claimed || (claim && strata_json_number_or_nan(field, "p_holm") < 0.05) ? 4 : 0};
         count++;
     }
     snprintf(id, sizeof id, "forest-%zu-%d", number, claim);
@@ -132,16 +122,18 @@ static void put_forest(struct strata_buffer *page, const json_t *results, const 
 /* ---- tables ---- */
 
 static void put_field(struct strata_buffer *page, const json_t *field, bool benchmark, bool signs) {
-    if (!field || !isfinite(number_of(field, "mean"))) {
+    if (!field || !isfinite(strata_json_number_or_nan(field, "mean"))) {
         strata_buffer_text(page, "<td>–</td>");
         return;
     }
     double scale = benchmark ? 1 : 100;
-    strata_buffer_printf(page, signs ? "<td>%+.*f" : "<td>%.*f", benchmark ? 3 : 1, scale * number_of(field, "mean"));
+    strata_buffer_printf(page, signs ? "<td>%+.*f" : "<td>%.*f", benchmark ? 3 : 1,
+                         scale * strata_json_number_or_nan(field, "mean"));
     if (json_object_get(field, "low"))
         strata_buffer_printf(
             page, signs ? " <span class=\"n\">[%+.1f, %+.1f]</span>" : " <span class=\"n\">[%.1f, %.1f]</span>",
-            100 * number_of(field, signs ? "wide_low" : "low"), 100 * number_of(field, signs ? "wide_high" : "high"));
+            100 * strata_json_number_or_nan(field, signs ? "wide_low" : "low"),
+            100 * strata_json_number_or_nan(field, signs ? "wide_high" : "high"));
     strata_buffer_text(page, "</td>");
 }
 
@@ -149,7 +141,7 @@ static void put_cost(struct strata_buffer *page, const json_t *row) {
     static const char *const keys[] = {"sft_samples", "sft_steps",      "grpo_samples",
                                        "grpo_steps",  "trained_tokens", "sampled_tokens"};
     for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
-        double value = number_of(json_object_get(row, "cost"), keys[k]);
+        double value = strata_json_number_or_nan(json_object_get(row, "cost"), keys[k]);
         if (isfinite(value))
             strata_buffer_printf(page, "<td%s>%.0f</td>", k ? "" : " class=\"first\"", value);
         else
@@ -166,15 +158,15 @@ static void put_numbers(struct strata_buffer *page, const json_t *results, const
                              "<table class=\"numbers\"><thead><tr><th>paradigm</th>");
     json_array_foreach(columns, c, column) {
         strata_buffer_text(page, "<th>");
-        strata_html_text(page, text_of(column, "name"));
+        strata_html_text(page, strata_json_text(column, "name"));
         strata_buffer_text(page, "</th>");
     }
     strata_buffer_text(page,
                        "<th class=\"first\">SFT samples</th><th>updates</th><th>GRPO samples</th><th>updates</th>"
                        "<th>tokens trained</th><th>sampled</th></tr></thead>\n<tbody><tr><td>before training</td>");
     json_array_foreach(columns, c, column) {
-        put_field(page, json_object_get(base, text_of(column, "name")),
-                  strcmp(text_of(column, "kind"), "benchmark") == 0, false);
+        put_field(page, json_object_get(base, strata_json_text(column, "name")),
+                  strcmp(strata_json_text(column, "kind"), "benchmark") == 0, false);
     }
     strata_buffer_text(page, "<td class=\"first\"></td><td></td><td></td><td></td><td></td><td></td></tr>\n");
     json_array_foreach(json_object_get(table, "rows"), index, row) {
@@ -184,8 +176,8 @@ static void put_numbers(struct strata_buffer *page, const json_t *results, const
         strata_html_text(page, name);
         strata_buffer_text(page, "</td>");
         json_array_foreach(columns, c, column) {
-            put_field(page, field_of(row, "score", text_of(column, "name")),
-                      strcmp(text_of(column, "kind"), "benchmark") == 0, false);
+            put_field(page, field_of(row, "score", strata_json_text(column, "name")),
+                      strcmp(strata_json_text(column, "kind"), "benchmark") == 0, false);
         }
         put_cost(page, row);
         strata_buffer_text(page, "</tr>\n");
@@ -194,7 +186,7 @@ static void put_numbers(struct strata_buffer *page, const json_t *results, const
 }
 
 static void put_claims(struct strata_buffer *page, const json_t *table) {
-    const char *family = text_of(table, "family");
+    const char *family = strata_json_text(table, "family");
     size_t index;
     json_t *row;
     strata_buffer_text(page, "<details><summary>Row 12 minus row k</summary><div class=\"scroll\" tabindex=\"0\">\n"
@@ -203,7 +195,7 @@ static void put_claims(struct strata_buffer *page, const json_t *table) {
     strata_buffer_text(page, "</th><th>± over seeds</th><th>p, Holm</th></tr></thead>\n<tbody>");
     json_array_foreach(json_object_get(table, "rows"), index, row) {
         const json_t *own = field_of(row, "claim", family);
-        double p = number_of(own, "p_holm");
+        double p = strata_json_number_or_nan(own, "p_holm");
         char name[48];
         if (!own) continue;
         row_name(name, row);
@@ -212,7 +204,7 @@ static void put_claims(struct strata_buffer *page, const json_t *table) {
         strata_buffer_text(page, "</td>");
         put_field(page, field_of(row, "claim", "all"), false, true);
         put_field(page, own, false, true);
-        strata_buffer_printf(page, "<td>%.1f</td>", 100 * number_of(own, "spread"));
+        strata_buffer_printf(page, "<td>%.1f</td>", 100 * strata_json_number_or_nan(own, "spread"));
         if (isfinite(p))
             strata_buffer_printf(page, "<td>%.3f</td></tr>\n", p);
         else
@@ -230,7 +222,8 @@ static void put_paper(struct strata_buffer *page, const json_t *results, const j
     if (!json_object_size(paper)) return;
     strata_buffer_text(page, "<p class=\"note\">The paper's row 12 (Qwen2.5-VL-7B):");
     json_object_foreach((json_t *)json_object_get(table, "paper"), name, value) {
-        double number = json_number_value(value), ours = number_of(field_of(claimed, "score", name), "mean");
+        double number = json_number_value(value),
+               ours = strata_json_number_or_nan(field_of(claimed, "score", name), "mean");
         strata_buffer_printf(page, " %s %.*f", name, number < 1 ? 3 : 1, number);
         if (isfinite(ours)) strata_buffer_printf(page, " (here %.*f)", number < 1 ? 3 : 1, ours);
     }
@@ -240,19 +233,19 @@ static void put_paper(struct strata_buffer *page, const json_t *results, const j
 /* ---- summary ---- */
 
 static void put_tile(struct strata_buffer *page, const json_t *results, const json_t *table) {
-    const char *family = text_of(table, "family");
+    const char *family = strata_json_text(table, "family");
     size_t index, ahead = 0, certain = 0, compared = 0;
     json_t *row;
     double score = (double)NAN;
-    double base = 100 * number_of(json_object_get(json_object_get(results, "base"), family), "mean");
+    double base = 100 * strata_json_number_or_nan(json_object_get(json_object_get(results, "base"), family), "mean");
     json_array_foreach(json_object_get(table, "rows"), index, row) {
         const json_t *claim = field_of(row, "claim", family);
-        double k = number_of(row, "row");
-        if (k == ROWS) score = 100 * number_of(field_of(row, "score", family), "mean");
+        double k = strata_json_number_or_nan(row, "row");
+        if (k == ROWS) score = 100 * strata_json_number_or_nan(field_of(row, "score", family), "mean");
         if (!claim || k < 3 || k > 10) continue;
         compared++;
-        ahead += number_of(claim, "mean") > 0;
-        certain += number_of(claim, "mean") > 0 && number_of(claim, "p_holm") < 0.05;
+        ahead += strata_json_number_or_nan(claim, "mean") > 0;
+        certain += strata_json_number_or_nan(claim, "mean") > 0 && strata_json_number_or_nan(claim, "p_holm") < 0.05;
     }
     strata_buffer_text(page, "<div class=\"tile\"><dt>");
     strata_html_printf(page, "%s, %s: row 12", title_of(table), family);
@@ -269,13 +262,13 @@ static void put_tile(struct strata_buffer *page, const json_t *results, const js
 
 static void put_measure(struct strata_buffer *page, const char *family, const char *name, const json_t *agreement) {
     static const char *const keys[] = {"kappa", "spearman", "kendall"};
-    if (!(number_of(agreement, "samples") > 0)) return;
+    if (!(strata_json_number_or_nan(agreement, "samples") > 0)) return;
     strata_buffer_text(page, "<tr><td>");
     strata_html_printf(page, "%s: %s", family, name);
-    strata_buffer_printf(page, "</td><td>%.0f</td><td>%.1f %%</td>", number_of(agreement, "samples"),
-                         100 * number_of(agreement, "equal"));
+    strata_buffer_printf(page, "</td><td>%.0f</td><td>%.1f %%</td>", strata_json_number_or_nan(agreement, "samples"),
+                         100 * strata_json_number_or_nan(agreement, "equal"));
     for (size_t k = 0; k < 3; k++) {
-        double value = number_of(agreement, keys[k]);
+        double value = strata_json_number_or_nan(agreement, keys[k]);
         if (isfinite(value))
             strata_buffer_printf(page, "<td>%+.2f</td>", value);
         else
@@ -295,7 +288,7 @@ static void put_stability(struct strata_buffer *page, const json_t *results) {
                        "<th>pairs</th><th>same stratum</th><th>kappa</th><th>Spearman</th><th>Kendall</th></tr>"
                        "</thead>\n<tbody>");
     json_array_foreach(json_object_get(results, "difficulty"), index, family) {
-        const char *name = text_of(family, "family");
+        const char *name = strata_json_text(family, "family");
         const json_t *retest = json_object_get(family, "retest");
         put_measure(page, name, "PISM with CMAB", json_object_get(family, "agreement"));
         put_measure(page, name, "PISM, two seeds", json_object_get(retest, "pism"));
@@ -317,13 +310,14 @@ int strata_report_study_put(struct strata_buffer *page, const json_t *results, c
         put_tile(page, results, table);
     }
     strata_buffer_text(page, "</dl>\n<p>");
-    strata_html_printf(page, "Model %s, data %s, budgets matched by %s, %zu seed%s.", text_of(settings, "model"),
-                       text_of(settings, "data"), text_of(settings, "match"), seeds, seeds == 1 ? "" : "s");
+    strata_html_printf(page, "Model %s, data %s, budgets matched by %s, %zu seed%s.",
+                       strata_json_text(settings, "model"), strata_json_text(settings, "data"),
+                       strata_json_text(settings, "match"), seeds, seeds == 1 ? "" : "s");
     strata_buffer_text(page, "</p>\n</section>\n");
     json_array_foreach(tables, index, table) {
         strata_buffer_printf(page, "<section aria-labelledby=\"h-table-%zu\">\n<h2 id=\"h-table-%zu\">", index, index);
         strata_html_printf(page, "Table %zu: %s strata, trained on %s", index + 1, title_of(table),
-                           text_of(table, "family"));
+                           strata_json_text(table, "family"));
         strata_buffer_text(page, "</h2>\n");
         put_paper(page, results, table);
         strata_buffer_text(page, "<div class=\"pair\">\n");

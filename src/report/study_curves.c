@@ -13,16 +13,6 @@
 #define POINTS 24 /* of a curve at most: updates are taken together */
 #define PARTS  10 /* as results.json has them */
 
-static double number_of(const json_t *object, const char *key) {
-    const json_t *value = json_object_get(object, key);
-    return json_is_number(value) ? json_number_value(value) : (double)NAN;
-}
-
-static const char *text_of(const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
 /* ---- rewards over updates ---- */
 
 struct curve {
@@ -44,7 +34,7 @@ static int add_seed(struct curve *curve, const char *path, double steps, struct 
         json_t *line;
         code = strata_json_parse(&line, text, (size_t)length - 1, path, ++number, err);
         if (code) break;
-        double step = number_of(line, "step"), reward = number_of(line, "reward");
+        double step = strata_json_number_or_nan(line, "step"), reward = strata_json_number_or_nan(line, "reward");
         if (isfinite(reward) && step >= 1 && step <= steps) {
             size_t point = (size_t)((step - 1) * (double)curve->count / steps);
             sum[point] += reward;
@@ -73,13 +63,13 @@ static int fill_curve(struct curve *curve, const json_t *row, const char *direct
     int code = 0;
     *curve = (struct curve){0};
     json_array_foreach(seeds, index, seed) {
-        steps = fmax(steps, number_of(seed, "steps"));
+        steps = fmax(steps, strata_json_number_or_nan(seed, "steps"));
     }
     if (!(steps >= 1)) return 0;
     curve->count = steps < POINTS ? (size_t)steps : POINTS;
     json_array_foreach(seeds, index, seed) {
         struct strata_buffer path = {0};
-        strata_buffer_printf(&path, "%s/stages/%s/train/metrics.jsonl", directory, text_of(seed, "grpo"));
+        strata_buffer_printf(&path, "%s/stages/%s/train/metrics.jsonl", directory, strata_json_text(seed, "grpo"));
         code = strata_buffer_check(&path, err);
         if (!code) code = add_seed(curve, path.data, steps, err);
         strata_buffer_free(&path);
@@ -97,14 +87,15 @@ static int fill_curve(struct curve *curve, const json_t *row, const char *direct
 
 static void put_curve(struct strata_buffer *page, const json_t *row, const struct curve *curve, size_t number) {
     char id[48], title[96];
-    struct strata_plot_line line = {.name = text_of(row, "paradigm"),
+    struct strata_plot_line line = {.name = strata_json_text(row, "paradigm"),
                                     .x = curve->x,
                                     .y = curve->y,
                                     .error = curve->error,
                                     .count = curve->count,
                                     .colour = 4};
-    snprintf(id, sizeof id, "train-%zu-%.0f", number, number_of(row, "row"));
-    snprintf(title, sizeof title, "%.0f %.60s", number_of(row, "row"), text_of(row, "paradigm"));
+    snprintf(id, sizeof id, "train-%zu-%.0f", number, strata_json_number_or_nan(row, "row"));
+    snprintf(title, sizeof title, "%.0f %.60s", strata_json_number_or_nan(row, "row"),
+             strata_json_text(row, "paradigm"));
     struct strata_plot plot = {.id = id,
                                .title = title,
                                .width = 320,
@@ -152,7 +143,7 @@ void strata_report_strata_put(struct strata_buffer *page, const json_t *table, s
     for (size_t i = 0; i < PARTS; i++) x[i] = ((double)i + 0.5) / PARTS;
     json_array_foreach(json_object_get(row, "strata"), index, entry) {
         unsigned colour = 0;
-        while (colour < 4 && strcmp(strata[colour], text_of(entry, "stratum")) != 0) colour++;
+        while (colour < 4 && strcmp(strata[colour], strata_json_text(entry, "stratum")) != 0) colour++;
         if (colour == 4 || count == 4) continue;
         for (size_t i = 0; i < PARTS; i++) y[count][i] = (double)NAN;
         json_array_foreach(json_object_get(entry, "curve"), part, value) {
@@ -164,8 +155,8 @@ void strata_report_strata_put(struct strata_buffer *page, const json_t *table, s
     }
     snprintf(id, sizeof id, "learns-%zu", number);
     snprintf(title, sizeof title, "%s, %.40s: row %.0f",
-             strcmp(text_of(table, "metric"), "cmab") == 0 ? "CMAB" : "PISM", text_of(table, "family"),
-             number_of(row, "row"));
+             strcmp(strata_json_text(table, "metric"), "cmab") == 0 ? "CMAB" : "PISM",
+             strata_json_text(table, "family"), strata_json_number_or_nan(row, "row"));
     struct strata_plot plot = {.id = id,
                                .title = title,
                                .width = 320,

@@ -65,6 +65,24 @@ static struct strata_synth_thing other_shape(struct strata_synth_draw *draw, enu
     return thing;
 }
 
+/* The size is drawn before the thing: as arguments of one call the compiler would choose the order. */
+static void put_other(struct strata_synth_draw *draw, struct scene *scene, enum strata_shape shape, double low,
+                      double high) {
+    double size = strata_synth_real(draw, low, high);
+    put(draw, scene, other_shape(draw, shape), size);
+}
+
+/* `count` things of a shape, in reading order, and behind them some of other shapes. */
+static void put_group(struct strata_synth_draw *draw, struct scene *scene, enum strata_shape shape, int count,
+                      int others, double low, double high) {
+    for (int i = 0; i < count; i++) {
+        struct strata_synth_thing thing = {shape, strata_synth_pick(draw, 0, STRATA_SYNTH_COLOURS - 1)};
+        put(draw, scene, thing, strata_synth_real(draw, low, high));
+    }
+    for (int i = 0; i < others; i++) put_other(draw, scene, shape, low, high);
+    sort_by_x(scene->items, count);
+}
+
 /* Which ninth of the picture, in words. */
 static void append_place(struct strata_buffer *out, const struct placed *item) {
     static const char *const rows[] = {"top", "middle", "bottom"}, *const columns[] = {"left", "centre", "right"};
@@ -82,13 +100,7 @@ void strata_synth_detection(struct strata_synth_draw *draw) {
     enum strata_shape shape = strata_synth_any_shape(draw);
     const char *name = strata_shape_name(shape);
     int count = strata_synth_pick(draw, levels[l].least, levels[l].most);
-    for (int i = 0; i < count; i++) {
-        struct strata_synth_thing thing = {shape, strata_synth_pick(draw, 0, STRATA_SYNTH_COLOURS - 1)};
-        put(draw, &scene, thing, strata_synth_real(draw, levels[l].low, levels[l].high));
-    }
-    for (int i = 0; i < levels[l].others; i++)
-        put(draw, &scene, other_shape(draw, shape), strata_synth_real(draw, levels[l].low, levels[l].high));
-    sort_by_x(scene.items, count);
+    put_group(draw, &scene, shape, count, levels[l].others, levels[l].low, levels[l].high);
     draw->task = "every";
     strata_buffer_printf(draw->question, "Find every %s: bbox_2d and label.", name);
     strata_buffer_text(draw->answer, "[");
@@ -129,7 +141,7 @@ static void ground_extreme(struct strata_synth_draw *draw) {
         struct strata_synth_thing thing = {shape, strata_synth_pick(draw, 0, STRATA_SYNTH_COLOURS - 1)};
         put(draw, &scene, thing, strata_synth_real(draw, 9, 14));
     }
-    for (int i = 0; i < 2; i++) put(draw, &scene, other_shape(draw, shape), strata_synth_real(draw, 9, 14));
+    for (int i = 0; i < 2; i++) put_other(draw, &scene, shape, 9, 14);
     /* A direction in which one is clearly first; mostly the first one tried. */
     const struct placed *best = NULL;
     int way = strata_synth_pick(draw, 0, 3);
@@ -193,13 +205,7 @@ void strata_synth_counting(struct strata_synth_draw *draw) {
     struct scene scene = {0};
     enum strata_shape shape = strata_synth_any_shape(draw);
     int count = strata_synth_pick(draw, levels[l].least, levels[l].most);
-    for (int i = 0; i < count; i++) {
-        struct strata_synth_thing thing = {shape, strata_synth_pick(draw, 0, STRATA_SYNTH_COLOURS - 1)};
-        put(draw, &scene, thing, strata_synth_real(draw, levels[l].low, levels[l].high));
-    }
-    for (int i = 0; i < levels[l].others; i++)
-        put(draw, &scene, other_shape(draw, shape), strata_synth_real(draw, levels[l].low, levels[l].high));
-    sort_by_x(scene.items, count);
+    put_group(draw, &scene, shape, count, levels[l].others, levels[l].low, levels[l].high);
     draw->task = "shapes";
     strata_buffer_printf(draw->question, "How many %s%s are there?", strata_shape_name(shape),
                          shape == STRATA_SHAPE_CROSS ? "es" : "s");

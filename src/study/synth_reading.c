@@ -27,6 +27,13 @@ static void scratch(struct strata_synth_draw *draw, int count) {
     }
 }
 
+/* Up and down is drawn before left and right: as arguments of one call the compiler would choose the order. */
+static void write_about_centre(struct strata_synth_draw *draw, const char *text, double across, double along,
+                               const struct strata_lettering *lettering) {
+    double y = 50 + strata_synth_real(draw, -along, along) * strata_synth_room(draw);
+    strata_canvas_text(draw->canvas, text, 50 + strata_synth_real(draw, -across, across), y, lettering);
+}
+
 void strata_synth_ocr(struct strata_synth_draw *draw) {
     static const double sizes[] = {72, 56, 34, 30, 25};
     char text[16];
@@ -64,8 +71,7 @@ void strata_synth_ocr(struct strata_synth_draw *draw) {
     }
     double room = (48 - width / 2) * strata_synth_room(draw);
     if (draw->level == 5) scratch(draw, 3);
-    strata_canvas_text(draw->canvas, text, 50 + strata_synth_real(draw, -room, room),
-                       50 + strata_synth_real(draw, -18, 18) * strata_synth_room(draw), &lettering);
+    write_about_centre(draw, text, room, 18, &lettering);
     draw->task = draw->level < 3 ? "number" : draw->level == 3 ? "word" : "code";
     strata_buffer_text(draw->question, "Read the text.");
     strata_buffer_printf(draw->thought, "%s, %zu character%s", strata_synth_colour_name(colour), strlen(text),
@@ -83,8 +89,7 @@ static void write_sum(struct strata_synth_draw *draw, const char *text, int resu
         width = 92;
     }
     double room = (48 - width / 2) * strata_synth_room(draw);
-    strata_canvas_text(draw->canvas, text, 50 + strata_synth_real(draw, -room, room),
-                       50 + strata_synth_real(draw, -25, 25) * strata_synth_room(draw), &lettering);
+    write_about_centre(draw, text, room, 25, &lettering);
     draw->task = "sum";
     strata_buffer_text(draw->question, "What is the result?");
     strata_buffer_text(draw->thought, text);

@@ -4,22 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
-static double number_of(const json_t *object, const char *key) {
-    const json_t *value = json_object_get(object, key);
-    return json_is_number(value) ? json_number_value(value) : (double)NAN;
-}
-
-static const char *text_of(const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
+#include "base/json.h"
 
 static bool is_kind(const json_t *column, const char *kind) {
-    return strcmp(text_of(column, "kind"), kind) == 0;
+    return strcmp(strata_json_text(column, "kind"), kind) == 0;
 }
 
 static const char *title_of(const json_t *table) {
-    return strcmp(text_of(table, "metric"), "cmab") == 0 ? "CMAB" : "PISM";
+    return strcmp(strata_json_text(table, "metric"), "cmab") == 0 ? "CMAB" : "PISM";
 }
 
 /* A number in thousands or millions. */
@@ -50,10 +42,11 @@ static void put_score(struct strata_buffer *out, const json_t *score, bool bench
         strata_buffer_text(out, " – |");
         return;
     }
-    strata_buffer_printf(out, " %.*f", digits, scale * number_of(score, "mean"));
+    strata_buffer_printf(out, " %.*f", digits, scale * strata_json_number_or_nan(score, "mean"));
     if (json_object_get(score, "low"))
-        strata_buffer_printf(out, " [%.1f, %.1f]", 100 * number_of(score, "low"), 100 * number_of(score, "high"));
-    if (seeds) strata_buffer_printf(out, " ± %.*f", digits, scale * number_of(score, "spread"));
+        strata_buffer_printf(out, " [%.1f, %.1f]", 100 * strata_json_number_or_nan(score, "low"),
+                             100 * strata_json_number_or_nan(score, "high"));
+    if (seeds) strata_buffer_printf(out, " ± %.*f", digits, scale * strata_json_number_or_nan(score, "spread"));
     strata_buffer_text(out, " |");
 }
 
@@ -68,7 +61,7 @@ static void put_head(struct strata_buffer *out, const json_t *results, bool abil
     *columns = 2;
     json_array_foreach(json_object_get(results, "columns"), index, column) {
         if (is_kind(column, "ability") != abilities) continue;
-        strata_buffer_printf(out, " %s |", text_of(column, "name"));
+        strata_buffer_printf(out, " %s |", strata_json_text(column, "name"));
         ++*columns;
     }
 }
@@ -86,16 +79,17 @@ static void put_scores(struct strata_buffer *out, const json_t *results, const j
     strata_buffer_text(out, "| | before training |");
     json_array_foreach(json_object_get(results, "columns"), c, column) {
         if (is_kind(column, "ability") != abilities) continue;
-        const json_t *score = json_object_get(json_object_get(results, "base"), text_of(column, "name"));
+        const json_t *score = json_object_get(json_object_get(results, "base"), strata_json_text(column, "name"));
         put_score(out, score, is_kind(column, "benchmark"), false);
     }
     strata_buffer_text(out, abilities ? "\n" : " | | | |\n");
     json_array_foreach(json_object_get(table, "rows"), index, row) {
         const json_t *cost = json_object_get(row, "cost");
-        strata_buffer_printf(out, "| %.0f | %s |", number_of(row, "row"), text_of(row, "paradigm"));
+        strata_buffer_printf(out, "| %.0f | %s |", strata_json_number_or_nan(row, "row"),
+                             strata_json_text(row, "paradigm"));
         json_array_foreach(json_object_get(results, "columns"), c, column) {
             if (is_kind(column, "ability") != abilities) continue;
-            const json_t *score = json_object_get(json_object_get(row, "score"), text_of(column, "name"));
+            const json_t *score = json_object_get(json_object_get(row, "score"), strata_json_text(column, "name"));
             put_score(out, score, is_kind(column, "benchmark"), seeds);
         }
         if (!abilities) {
@@ -105,14 +99,15 @@ static void put_scores(struct strata_buffer *out, const json_t *results, const j
                 snprintf(samples, sizeof samples, "%s_samples", keys[k]);
                 snprintf(steps, sizeof steps, "%s_steps", keys[k]);
                 if (json_object_get(cost, steps))
-                    strata_buffer_printf(out, " %.0f, %.0f |", number_of(cost, samples), number_of(cost, steps));
+                    strata_buffer_printf(out, " %.0f, %.0f |", strata_json_number_or_nan(cost, samples),
+                                         strata_json_number_or_nan(cost, steps));
                 else
                     strata_buffer_text(out, " – |");
             }
             strata_buffer_text(out, " ");
-            put_count(out, number_of(cost, "trained_tokens"));
+            put_count(out, strata_json_number_or_nan(cost, "trained_tokens"));
             strata_buffer_text(out, " | ");
-            put_count(out, number_of(cost, "sampled_tokens"));
+            put_count(out, strata_json_number_or_nan(cost, "sampled_tokens"));
             strata_buffer_text(out, " |");
         }
         strata_buffer_text(out, "\n");
@@ -120,8 +115,8 @@ static void put_scores(struct strata_buffer *out, const json_t *results, const j
     strata_buffer_text(out, "\n");
     json_array_foreach(json_object_get(table, "rows"), index, row) {
         if (json_object_get(row, "impossible"))
-            strata_buffer_printf(out, "Row %.0f: not for every seed (%s).\n\n", number_of(row, "row"),
-                                 text_of(row, "impossible"));
+            strata_buffer_printf(out, "Row %.0f: not for every seed (%s).\n\n", strata_json_number_or_nan(row, "row"),
+                                 strata_json_text(row, "impossible"));
     }
 }
 
@@ -146,15 +141,16 @@ static void put_difference(struct strata_buffer *out, const json_t *claim) {
         strata_buffer_text(out, " – |");
         return;
     }
-    strata_buffer_printf(out, " %+.1f [%+.1f, %+.1f] ± %.1f |", 100 * number_of(claim, "mean"),
-                         100 * number_of(claim, "wide_low"), 100 * number_of(claim, "wide_high"),
-                         100 * number_of(claim, "spread"));
+    strata_buffer_printf(out, " %+.1f [%+.1f, %+.1f] ± %.1f |", 100 * strata_json_number_or_nan(claim, "mean"),
+                         100 * strata_json_number_or_nan(claim, "wide_low"),
+                         100 * strata_json_number_or_nan(claim, "wide_high"),
+                         100 * strata_json_number_or_nan(claim, "spread"));
 }
 
 static void put_claims(struct strata_buffer *out, const json_t *results, const json_t *table) {
     size_t index, better = 0, certain = 0, worse = 0, compared = 0;
     json_t *row;
-    const char *family = text_of(table, "family");
+    const char *family = strata_json_text(table, "family");
     (void)results;
     strata_buffer_printf(out,
                          "**Row 12 minus row k, points** (mean over seeds; 95 %% interval over test samples and seeds; "
@@ -163,9 +159,10 @@ static void put_claims(struct strata_buffer *out, const json_t *results, const j
                          family, family);
     json_array_foreach(json_object_get(table, "rows"), index, row) {
         const json_t *claims = json_object_get(row, "claim"), *own = json_object_get(claims, family);
-        double k = number_of(row, "row"), p = number_of(own, "p_holm"), mean = number_of(own, "mean");
+        double k = strata_json_number_or_nan(row, "row"), p = strata_json_number_or_nan(own, "p_holm"),
+               mean = strata_json_number_or_nan(own, "mean");
         if (!claims) continue;
-        strata_buffer_printf(out, "| %.0f | %s |", k, text_of(row, "paradigm"));
+        strata_buffer_printf(out, "| %.0f | %s |", k, strata_json_text(row, "paradigm"));
         put_difference(out, json_object_get(claims, "all"));
         put_difference(out, own);
         if (isfinite(p))
@@ -197,15 +194,16 @@ static void put_strata_rewards(struct strata_buffer *out, const json_t *table) {
                             "gradient), and mean reward.\n\n| # | paradigm | unsolved | hard | medium | easy |\n");
     put_rule(out, 6);
     json_array_foreach(json_object_get(table, "rows"), index, row) {
-        strata_buffer_printf(out, "| %.0f | %s |", number_of(row, "row"), text_of(row, "paradigm"));
+        strata_buffer_printf(out, "| %.0f | %s |", strata_json_number_or_nan(row, "row"),
+                             strata_json_text(row, "paradigm"));
         for (size_t i = 0; i < 4; i++) {
             const json_t *found = NULL;
             json_array_foreach(json_object_get(row, "strata"), s, entry) {
-                if (strcmp(text_of(entry, "stratum"), strata[i]) == 0) found = entry;
+                if (strcmp(strata_json_text(entry, "stratum"), strata[i]) == 0) found = entry;
             }
             if (found)
-                strata_buffer_printf(out, " %.0f %%, %.2f |", 100 * number_of(found, "zero_variance"),
-                                     number_of(found, "reward"));
+                strata_buffer_printf(out, " %.0f %%, %.2f |", 100 * strata_json_number_or_nan(found, "zero_variance"),
+                                     strata_json_number_or_nan(found, "reward"));
             else
                 strata_buffer_text(out, " – |");
         }
@@ -217,11 +215,11 @@ static void put_strata_rewards(struct strata_buffer *out, const json_t *table) {
 /* ---- difficulty ---- */
 
 static void put_measure(struct strata_buffer *out, const char *label, const json_t *agreement) {
-    if (!(number_of(agreement, "samples") > 0)) return;
-    strata_buffer_printf(out, "| %s | %.0f |", label, number_of(agreement, "samples"));
+    if (!(strata_json_number_or_nan(agreement, "samples") > 0)) return;
+    strata_buffer_printf(out, "| %s | %.0f |", label, strata_json_number_or_nan(agreement, "samples"));
     static const char *const keys[] = {"equal", "kappa", "spearman", "kendall"};
     for (size_t k = 0; k < 4; k++) {
-        double value = number_of(agreement, keys[k]);
+        double value = strata_json_number_or_nan(agreement, keys[k]);
         if (!isfinite(value))
             strata_buffer_text(out, " – |");
         else if (k == 0)
@@ -234,7 +232,7 @@ static void put_measure(struct strata_buffer *out, const char *label, const json
 
 static void put_confusion(struct strata_buffer *out, const char *rows, const char *columns, const json_t *agreement) {
     static const char *const strata[] = {"unsolved", "hard", "medium", "easy"};
-    if (!(number_of(agreement, "samples") > 0)) return;
+    if (!(strata_json_number_or_nan(agreement, "samples") > 0)) return;
     strata_buffer_printf(out, "| %s \\ %s | unsolved | hard | medium | easy |\n", rows, columns);
     put_rule(out, 5);
     for (size_t i = 0; i < 4; i++) {
@@ -253,15 +251,17 @@ static void put_difficulty(struct strata_buffer *out, const json_t *family) {
     json_t *seed;
     static const char *const metrics[] = {"pism", "cmab"};
     strata_buffer_printf(out, "### %s\n\n| seed | measure | unsolved | hard | medium | easy |\n",
-                         text_of(family, "family"));
+                         strata_json_text(family, "family"));
     put_rule(out, 6);
     json_array_foreach(json_object_get(family, "seeds"), index, seed) {
         for (size_t m = 0; m < 2; m++) {
             const json_t *counts = json_object_get(seed, metrics[m]);
             if (!counts) continue;
-            strata_buffer_printf(out, "| %.0f | %s | %.0f | %.0f | %.0f | %.0f |\n", number_of(seed, "seed"),
-                                 m ? "CMAB" : "PISM", number_of(counts, "unsolved"), number_of(counts, "hard"),
-                                 number_of(counts, "medium"), number_of(counts, "easy"));
+            strata_buffer_printf(out, "| %.0f | %s | %.0f | %.0f | %.0f | %.0f |\n",
+                                 strata_json_number_or_nan(seed, "seed"), m ? "CMAB" : "PISM",
+                                 strata_json_number_or_nan(counts, "unsolved"),
+                                 strata_json_number_or_nan(counts, "hard"), strata_json_number_or_nan(counts, "medium"),
+                                 strata_json_number_or_nan(counts, "easy"));
         }
     }
     strata_buffer_text(out, "\n| agreement of | pairs | same stratum | kappa | Spearman | Kendall |\n");
@@ -274,7 +274,7 @@ static void put_difficulty(struct strata_buffer *out, const json_t *family) {
     strata_buffer_text(out, "\n");
     put_confusion(out, "PISM", "CMAB", json_object_get(family, "agreement"));
     put_confusion(out, "PISM", "less guessing", json_object_get(family, "guessing"));
-    double half_off = number_of(family, "tokens_half_off");
+    double half_off = strata_json_number_or_nan(family, "tokens_half_off");
     if (isfinite(half_off))
         strata_buffer_printf(out,
                              "For %.1f %% of the answers the mean of ρ over tokens is more than half above its "
@@ -289,20 +289,21 @@ void strata_study_tables(struct strata_buffer *out, const json_t *results) {
     size_t index, seeds = seed_count(results), number = 0;
     json_t *table, *column, *family;
     strata_buffer_printf(out, "Model `%s`, data `%s`, budgets matched by %s, %zu seed%s. Share of right answers on ",
-                         text_of(settings, "model"), text_of(settings, "data"), text_of(settings, "match"), seeds,
-                         seeds == 1 ? "" : "s");
+                         strata_json_text(settings, "model"), strata_json_text(settings, "data"),
+                         strata_json_text(settings, "match"), seeds, seeds == 1 ? "" : "s");
     json_array_foreach(json_object_get(results, "columns"), index, column) {
         if (is_kind(column, "benchmark") || is_kind(column, "ability")) continue;
-        strata_buffer_printf(out, "%s%.0f (%s)", index ? ", " : "", number_of(column, "samples"),
-                             text_of(column, "name"));
+        strata_buffer_printf(out, "%s%.0f (%s)", index ? ", " : "", strata_json_number_or_nan(column, "samples"),
+                             strata_json_text(column, "name"));
     }
     strata_buffer_printf(out,
                          " test samples, percent; in brackets the 95 %% interval over test samples (bootstrap, %.0f "
                          "draws)%s.\n\n",
-                         number_of(settings, "resamples"), seeds > 1 ? "; ± the standard deviation over seeds" : "");
+                         strata_json_number_or_nan(settings, "resamples"),
+                         seeds > 1 ? "; ± the standard deviation over seeds" : "");
     json_array_foreach(json_object_get(results, "tables"), index, table) {
         strata_buffer_printf(out, "## Table %zu: %s, trained on %s\n\n", ++number, title_of(table),
-                             text_of(table, "family"));
+                             strata_json_text(table, "family"));
         put_scores(out, results, table, false);
         put_paper(out, table);
         put_claims(out, results, table);
