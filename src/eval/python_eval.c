@@ -154,7 +154,7 @@ static json_t *parse_string(struct parser *parser) {
     }
     json_t *value = json_stringn(strata_buffer_string(&text), text.length);
     strata_buffer_free(&text);
-    return value ? value : trouble(parser, MEMORY);
+    return value ? value : trouble(parser, SYNTAX); /* not UTF-8, which Python's own text cannot be */
 }
 
 /* ---- other atoms ---- */
@@ -400,7 +400,10 @@ static json_t *parse_all(struct parser *parser) {
     json_t *value = parse_expression(parser);
     if (value && accept(parser, ",")) {
         json_t *items = json_array();
-        if (!items || json_array_append_new(items, value)) return trouble(parser, MEMORY);
+        if (!items || json_array_append_new(items, value)) {
+            json_decref(items);
+            return trouble(parser, MEMORY);
+        }
         value = items;
         for (skip_blanks(parser); parser->at < parser->text.length; skip_blanks(parser)) {
             json_t *item = parse_expression(parser);
@@ -409,7 +412,7 @@ static json_t *parse_all(struct parser *parser) {
         }
     }
     while (peek(parser) == ' ' || peek(parser) == '\t' || peek(parser) == '\n' || peek(parser) == '\r') parser->at++;
-    if (value && parser->at == parser->text.length) return value;
+    if (value && !parser->trouble && parser->at == parser->text.length) return value;
     json_decref(value);
     return trouble(parser, SYNTAX);
 }

@@ -91,6 +91,10 @@ static void test_literals(void **state) {
         {"0xfg", "SyntaxError"},
         {"", "SyntaxError"},
         {"[x for x in y]", "NameError"},
+        {"1, 2,", "[1, 2]"},
+        {"1, 'x", "SyntaxError"}, /* what fails in a later item fails, though the text was read to its end */
+        {"1, [", "SyntaxError"},
+        {"1, '\xD7'", "SyntaxError"}, /* not UTF-8 */
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
