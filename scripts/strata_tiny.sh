@@ -1,6 +1,6 @@
 #!/bin/sh
 # Trains models/strata-tiny from nothing on the synthetic world, on one core: easy levels first, then all of them.
-# usage: scripts/strata_tiny.sh STRATA [OUT]      everything goes to .cache/strata-tiny; OUT gets the model
+# usage: [THREADS=N] scripts/strata_tiny.sh STRATA [OUT]      everything goes to .cache/strata-tiny; OUT gets the model
 set -eu
 cd "$(dirname "$0")/.."
 strata=$1
@@ -19,7 +19,7 @@ train() { # NAME WORLD FROM OPTION...: goes on where it was stopped; its end is 
     [ ! -e "$work/$name.done" ] || return 0
     if [ -e "$work/$name/last" ]; then set -- --resume last "$@"; fi
     "$strata" sft "$data" --model "$from" --out "$work/$name" --train language,merger,vision --batch-size 32 \
-        --weight-decay 0.01 --adam-beta2 0.99 --save-steps 150 --save-total-limit 0 --threads 1 "$@"
+        --weight-decay 0.01 --adam-beta2 0.99 --save-steps 150 --save-total-limit 0 --threads "${THREADS:-1}" "$@"
     touch "$work/$name.done"
 }
 
