@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -258,4 +259,19 @@ int strata_lock_acquire(int *handle, const char *path, struct strata_error *err)
 
 void strata_lock_release(int handle) {
     if (handle >= 0) close(handle);
+}
+
+bool strata_path_ends(const char *path, const char *suffix) {
+    size_t length = strlen(path), size = strlen(suffix);
+    return length > size && strcasecmp(path + length - size, suffix) == 0;
+}
+
+bool strata_path_is_called(const char *path, const char *suffix) {
+    static const char *const packed[] = {"", ".gz", ".zst"};
+    for (size_t i = 0; i < sizeof packed / sizeof *packed; i++) {
+        char full[16];
+        snprintf(full, sizeof full, "%s%s", suffix, packed[i]);
+        if (strata_path_ends(path, full)) return true;
+    }
+    return false;
 }

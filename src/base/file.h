@@ -40,6 +40,9 @@ bool strata_is_directory(const char *path);
 /* "a/b" + "c" -> "a/b/c"; an absolute second part wins. Owned by the caller; NULL when memory is out. */
 char *strata_path_join(const char *directory, const char *name);
 char *strata_path_directory(const char *path); /* "." when there is none; owned by the caller */
+/* Does the name end in `suffix` (".csv")? Letter case aside. _is_called: perhaps with .gz or .zst behind it. */
+bool strata_path_ends(const char *path, const char *suffix);
+bool strata_path_is_called(const char *path, const char *suffix);
 
 /* An exclusive advisory lock held while the process lives (flock). *handle >= 0 on success;
  * STRATA_ERR_STATE, naming the holder's pid where it wrote one, when another process has it. */

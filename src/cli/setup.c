@@ -72,10 +72,9 @@ enum strata_format strata_setup_format(const struct strata_arguments *arguments,
     static const enum strata_format formats[] = {STRATA_FORMAT_JSONL,  STRATA_FORMAT_SWIFT, STRATA_FORMAT_LLAMAFACTORY,
                                                  STRATA_FORMAT_TRL,    STRATA_FORMAT_VERL,  STRATA_FORMAT_CSV,
                                                  STRATA_FORMAT_PARQUET};
-    const char *dot = strrchr(out, '.');
-    if (!strata_given(arguments, ID(FORMAT)) && dot) {
-        if (strcmp(dot, ".csv") == 0 || strcmp(dot, ".tsv") == 0) return STRATA_FORMAT_CSV;
-        if (strcmp(dot, ".parquet") == 0) return STRATA_FORMAT_PARQUET;
+    if (!strata_given(arguments, ID(FORMAT))) {
+        if (strata_path_is_called(out, ".csv") || strata_path_is_called(out, ".tsv")) return STRATA_FORMAT_CSV;
+        if (strata_path_ends(out, ".parquet")) return STRATA_FORMAT_PARQUET;
     }
     return formats[strata_choice(arguments, ID(FORMAT))];
 }

@@ -95,22 +95,6 @@ int strata_data_files_find(struct strata_data_files *out, const char *path, stru
 
 /* ---- formats ---- */
 
-static bool ends_with(const char *path, const char *suffix) {
-    size_t length = strlen(path), size = strlen(suffix);
-    return length > size && strcasecmp(path + length - size, suffix) == 0;
-}
-
-/* Does the name end in `suffix`, perhaps with that of a compressed file behind it? */
-static bool is_called(const char *path, const char *suffix) {
-    static const char *const packed[] = {"", ".gz", ".zst"};
-    for (size_t i = 0; i < sizeof packed / sizeof *packed; i++) {
-        char full[16];
-        snprintf(full, sizeof full, "%s%s", suffix, packed[i]);
-        if (ends_with(path, full)) return true;
-    }
-    return false;
-}
-
 /* The first byte that is no white space, of what is in memory at first; 'P' for a Parquet file. */
 static int first_byte(char *byte, struct strata_text_file *file, struct strata_error *err) {
     const char *bytes;
@@ -139,9 +123,9 @@ int strata_source_open(struct strata_source **out, const char *path, struct stra
         return strata_source_parquet(out, path, err);
     }
     if (!code) {
-        if (is_called(path, ".csv"))
+        if (strata_path_is_called(path, ".csv"))
             code = strata_source_csv(out, ',', err);
-        else if (is_called(path, ".tsv"))
+        else if (strata_path_is_called(path, ".tsv"))
             code = strata_source_csv(out, '\t', err);
         else
             code = byte == '[' ? strata_source_array(out, err) : strata_source_jsonl(out, err);

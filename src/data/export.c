@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "data/dataset_source.h"
 #include "data/export_private.h"
+#include "data/packed_stream.h"
 
 static int no_memory(struct strata_error *err) {
     return strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
@@ -82,6 +83,8 @@ static int open_file(struct strata_export *export, struct strata_error *err) {
     export->image_prefix = images.data ? strata_strdup(last_name(images.data)) : NULL;
     if (!export->folder || images.failed || !export->image_prefix) return no_memory(err);
     int code = strata_atomic_open(&export->file, export->path, err);
+    bool text = export->format != STRATA_FORMAT_PARQUET && export->format != STRATA_FORMAT_VERL;
+    if (!code && text) code = strata_packed_stream(&export->packed, export->file.stream, export->path, err);
     return !code && is_spooled(export->format) ? open_spool(export, err) : code;
 }
 
@@ -107,6 +110,7 @@ int strata_export_open(struct strata_export **out, const char *path, enum strata
 
 void strata_export_abort(struct strata_export *export) {
     if (!export) return;
+    if (export->packed) fclose(export->packed);
     strata_atomic_abort(&export->file);
     if (export->spool) fclose(export->spool);
     for (size_t i = 0; i < export->column_count; i++) free(export->columns[i].name);
@@ -190,6 +194,10 @@ static int name_members(json_t *record, const struct strata_sample *sample, stru
 
 /* ---- writing ---- */
 
+FILE *strata_export_stream(const struct strata_export *export) {
+    return export->packed ? export->packed : export->file.stream;
+}
+
 /* The record as read, with its id first where it had none. */
 static int own_record(json_t **out, const struct strata_sample *sample, const char *folder, struct strata_error *err) {
     json_t *record = json_incref(sample->record);
@@ -226,7 +234,7 @@ static int write_record(struct strata_export *export, json_t *record, const stru
     strata_buffer_byte(&export->line, '\n');
     if (export->line.failed) return no_memory(err);
     /* A failed write shows in the stream's error state, which the commit reports with its cause. */
-    fwrite(export->line.data, 1, export->line.length, export->spool ? export->spool : export->file.stream);
+    fwrite(export->line.data, 1, export->line.length, export->spool ? export->spool : strata_export_stream(export));
     return 0;
 }
 
@@ -278,6 +286,10 @@ int strata_export_commit(struct strata_export *export, struct strata_error *err)
     int code = export->format == STRATA_FORMAT_CSV ? strata_export_csv_finish(export, err)
                : is_spooled(export->format)        ? strata_export_parquet_finish(export, err)
                                                    : 0;
+    FILE *packed = export->packed;
+    export->packed = NULL;
+    if (packed && fclose(packed) && !code && !ferror(export->file.stream))
+        code = strata_fail(err, STRATA_ERR_MEMORY, "cannot compress %s", export->path);
     if (!code) code = strata_atomic_commit(&export->file, err);
     if (!code && export->format == STRATA_FORMAT_LLAMAFACTORY)
         code = strata_export_llamafactory_info(export->path, last_name(export->folder), err);

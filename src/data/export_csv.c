@@ -77,13 +77,13 @@ static int write_row(const struct strata_export *export, struct strata_buffer *r
     }
     strata_buffer_byte(row, '\n');
     if (cell->failed || row->failed) return strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
-    fwrite(row->data, 1, row->length, export->file.stream);
+    fwrite(row->data, 1, row->length, strata_export_stream(export));
     return 0;
 }
 
 int strata_export_csv_finish(struct strata_export *export, struct strata_error *err) {
-    size_t length = strlen(export->path), capacity = 0;
-    char separator = length > 4 && strcmp(export->path + length - 4, ".tsv") == 0 ? '\t' : ',', *line = NULL;
+    char separator = strata_path_is_called(export->path, ".tsv") ? '\t' : ',', *line = NULL;
+    size_t capacity = 0;
     struct strata_buffer row = {0}, cell = {0};
     int code = strata_export_rewind(export, err);
     if (!code && export->column_count) code = write_row(export, &row, &cell, NULL, separator, err);

@@ -21,6 +21,7 @@ struct strata_export {
     char *image_prefix; /* that folder as records name it */
     bool absolute;
     struct strata_atomic_file file;
+    FILE *packed; /* text on its way into file.stream, where the name asks for gzip or zstd; else NULL */
     struct strata_buffer line;
     /* CSV, Parquet: the columns are known at the end, so records wait in a file without a name, beside the output. */
     FILE *spool;
@@ -40,6 +41,9 @@ int strata_export_record(json_t **out, struct strata_export *export, const struc
 int strata_export_spooled(json_t **record, struct strata_export *export, char **line, size_t *capacity,
                           struct strata_error *err);
 int strata_export_rewind(struct strata_export *export, struct strata_error *err);
+
+/* Where text goes. */
+FILE *strata_export_stream(const struct strata_export *export);
 
 /* exact: cells give the values back; else numbers and null are bare. */
 int strata_export_csv_add(struct strata_export *export, const json_t *record, bool exact, struct strata_error *err);

@@ -34,6 +34,16 @@ for table in csv tsv; do
     convert "$out/all.$table" "$out/from-$table.jsonl" --format swift
     same "$table" "$out/swift.jsonl" "$out/from-$table.jsonl"
 done
+# Packed as the name says.
+for name in jsonl.gz jsonl.zst csv.gz tsv.zst; do
+    convert "$out/swift.jsonl" "$out/packed.$name"
+    convert "$out/packed.$name" "$out/from-packed.jsonl" --format swift
+    same "$name" "$out/swift.jsonl" "$out/from-packed.jsonl"
+done
+convert "$out/odd.jsonl" "$out/packed-odd.jsonl.gz"
+gzip -dc "$out/packed-odd.jsonl.gz" >"$out/a" || fail "gzip does not read what was packed"
+same "gzip" "$out/again.jsonl" "$out/a"
+gzip -dc "$out/packed.csv.gz" | cmp -s - "$out/all.csv" || fail "all.csv, packed, is another"
 head -1 "$out/all.csv" | grep -q '^id:json,messages:json,images:json,solution:json,nested:json,plain,none:json,listy:json' ||
     fail "the header of all.csv: $(head -1 "$out/all.csv")"
 # Parquet: as read, and verl's, which adds three columns; image files that are missing stay paths with --paths keep.
