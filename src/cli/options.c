@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "cli/recipe.h"
 
 const struct strata_option strata_options[STRATA_OPTION_COUNT] = {
 #define OPTION(id, name, type, value, low, high, standard, group, commands, help)                                      \
@@ -183,7 +184,24 @@ int strata_arguments_set(struct strata_arguments *arguments, const char *name, c
     if (!option) return unknown_option(name, arguments->command, where, err);
     struct strata_value *slot = &arguments->values[option - strata_options];
     slot->given = true;
+    slot->origin = STRATA_FROM_COMMAND_LINE;
     return set_value(slot, option, value, where, err);
+}
+
+int strata_arguments_fill(struct strata_arguments *arguments, const char *name, const char *value,
+                          enum strata_origin origin, size_t line, const char *where, struct strata_error *err) {
+    const struct strata_option *option = find_option(name, strlen(name), arguments->command->name);
+    if (!option) return unknown_option(name, arguments->command, where, err);
+    struct strata_value *slot = &arguments->values[option - strata_options];
+    struct strata_value filled = {.given = true, .origin = origin, .line = line};
+    int status = set_value(&filled, option, value, where, err);
+    if (status || slot->given) {
+        free(filled.items);
+    } else {
+        free(slot->items);
+        *slot = filled;
+    }
+    return status;
 }
 
 /* ---- the command line ---- */
@@ -273,6 +291,7 @@ int strata_arguments_parse(struct strata_arguments *arguments, const struct stra
         }
         i += used;
     }
+    if (!status) status = strata_recipe_apply(arguments, err);
     if (!status) status = check_complete(arguments, err);
     if (status) strata_arguments_free(arguments);
     return status;
@@ -281,6 +300,8 @@ int strata_arguments_parse(struct strata_arguments *arguments, const struct stra
 void strata_arguments_free(struct strata_arguments *arguments) {
     for (size_t i = 0; i < STRATA_OPTION_COUNT; i++) free(arguments->values[i].items);
     free(arguments->operands);
+    if (arguments->recipe) strata_recipe_free(arguments->recipe);
+    free(arguments->recipe);
     *arguments = (struct strata_arguments){.command = arguments->command};
 }
 

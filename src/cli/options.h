@@ -2,7 +2,8 @@
  * help, the pages of docs/commands and suggestions for misspelt names all follow.
  *
  * An option is read as `--name value` or `--name=value`; a flag takes no value (`--name=false` unsets it). `--` ends
- * the options. The same names are the keys of recipes, which set values through strata_arguments_set. */
+ * the options. The same names are the keys of recipes and of --set, which fill what the command line left open
+ * (recipe.h). */
 #ifndef STRATA_CLI_OPTIONS_H
 #define STRATA_CLI_OPTIONS_H
 
@@ -45,6 +46,7 @@ enum strata_option_id {
 };
 
 struct strata_arguments;
+struct strata_recipe;
 
 struct strata_command {
     const char *name;
@@ -66,8 +68,13 @@ extern const size_t strata_command_count;
 const struct strata_command *strata_command_find(const char *name);
 bool strata_option_belongs(const struct strata_option *option, const char *command);
 
+/* Where a value comes from; the later beats the earlier. */
+enum strata_origin { STRATA_FROM_STANDARD, STRATA_FROM_RECIPE, STRATA_FROM_SET, STRATA_FROM_COMMAND_LINE };
+
 struct strata_value {
-    bool given;       /* by the user, not the default */
+    bool given; /* by the user, not the default */
+    enum strata_origin origin;
+    size_t line;      /* in the recipe */
     const char *text; /* as given, or the default; NULL when there is neither. Of several, the last */
     int64_t integer;  /* integer, size; flag: 0 or 1 */
     double real;
@@ -79,7 +86,8 @@ struct strata_arguments {
     struct strata_value values[STRATA_OPTION_COUNT];
     const char **operands; /* the words that are no options */
     size_t operand_count;
-    bool help; /* --help was among them: nothing was checked */
+    struct strata_recipe *recipe; /* that --recipe named, and whose texts the values are; NULL: none */
+    bool help;                    /* --help was among them: nothing was checked */
 };
 
 /* argv[0..argc): the words after the command's name; they must outlive `arguments`. STRATA_ERR_USAGE with a hint that
@@ -91,6 +99,10 @@ void strata_arguments_free(struct strata_arguments *arguments);
  * value must outlive `arguments`. */
 int strata_arguments_set(struct strata_arguments *arguments, const char *name, const char *value, const char *where,
                          struct strata_error *err);
+
+/* The same for a value that only stands where none was given before; it is checked either way. */
+int strata_arguments_fill(struct strata_arguments *arguments, const char *name, const char *value,
+                          enum strata_origin origin, size_t line, const char *where, struct strata_error *err);
 
 bool strata_flag(const struct strata_arguments *arguments, enum strata_option_id id);
 bool strata_given(const struct strata_arguments *arguments, enum strata_option_id id);

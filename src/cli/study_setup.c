@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "cli/recipe.h"
 #include "cli/setup.h"
 #include "cli/setup_http.h"
 #include "cli/setup_parts.h"
@@ -22,7 +23,7 @@ static bool is_among(const char *list, const char *name) {
 
 /* What the study sets itself, or what would make no sense below it. */
 static const char *const refused[STRATA_RECIPE_SECTIONS] = {
-    [STRATA_RECIPE_ALL] = "model out data seed quiet json dry-run pilot",
+    [STRATA_RECIPE_ALL] = "model out data seed recipe set quiet json dry-run pilot",
     [STRATA_RECIPE_SCORE] = "model out seed metric shard dry-run pilot quiet json",
     [STRATA_RECIPE_SELECT] =
         ("out data seed by strata ability pass-rate agreement cap responses random-like format paths "
@@ -37,57 +38,23 @@ static const char effortless[] =
     "threads batch memory prefill-chunk speculation save-steps save-total-limit max-skipped "
     "url api-key-env api-key-file in-flight timeout call-budget cache no-cache judge-key-env";
 
-static bool anybody_knows(const char *name) {
-    for (size_t i = 0; i < STRATA_OPTION_COUNT; i++) {
-        if (strcmp(strata_options[i].name, name) != 0) continue;
-        for (int s = STRATA_RECIPE_SCORE; s < STRATA_RECIPE_SECTIONS; s++)
-            if (strata_option_belongs(&strata_options[i], strata_recipe_section_names[s])) return true;
-    }
-    return false;
-}
-
-static bool knows(const char *command, const char *name) {
-    for (size_t i = 0; i < STRATA_OPTION_COUNT; i++)
-        if (strcmp(strata_options[i].name, name) == 0 && strata_option_belongs(&strata_options[i], command))
-            return true;
-    return false;
-}
-
-/* A sequence is a list, comma-separated; the text is put into the node, which owns it. */
-static int flatten(struct strata_yaml *node, const char *path, struct strata_error *err) {
-    struct strata_buffer text = {0};
-    if (node->kind == STRATA_YAML_SCALAR) return 0;
-    for (size_t i = 0; i < node->count; i++) {
-        if (node->items[i].kind != STRATA_YAML_SCALAR || node->kind == STRATA_YAML_MAPPING)
-            return strata_yaml_fail(err, path, node, "\"%s\" needs a value or a list of values", node->key);
-        strata_buffer_printf(&text, "%s%s", i ? "," : "", node->items[i].text);
-    }
-    int code = strata_buffer_check(&text, err);
-    node->kind = STRATA_YAML_SCALAR;
-    node->text = text.data ? text.data : strata_strdup("");
-    return code;
-}
-
-static int apply_section(struct strata_arguments *arguments, struct strata_cli_study *study,
+/* What a section says and the study leaves to it. */
+static int apply_section(struct strata_arguments *arguments, const struct strata_recipe *recipe,
                          enum strata_recipe_section section, struct strata_error *err) {
-    const struct strata_recipe *recipe = &study->recipe;
-    const struct strata_yaml *node = strata_recipe_section(recipe, section);
-    const char *command = arguments->command->name;
-    int code = 0;
-    for (size_t i = 0; node && i < node->count && !code; i++) {
-        struct strata_yaml *item = &node->items[i];
-        char where[512];
-        snprintf(where, sizeof where, "%.400s:%zu", recipe->path, item->line);
-        if (is_among(refused[section], item->key)) {
-            strata_yaml_fail(err, recipe->path, item, "\"%s\" is the study's own to set", item->key);
+    bool shared = section == STRATA_RECIPE_ALL;
+    for (size_t i = 0; i < recipe->document.count; i++) {
+        struct strata_yaml *node = &recipe->document.items[i];
+        if (strcmp(node->key, strata_recipe_section_names[section]) != 0) continue;
+        for (size_t k = 0; k < node->count; k++) {
+            if (!is_among(refused[section], node->items[k].key)) continue;
+            strata_yaml_fail(err, recipe->path, &node->items[k], "\"%s\" is the study's own to set",
+                             node->items[k].key);
             return strata_fail_hint(err, STRATA_ERR_USAGE,
                                     "see the keys at the top: model, data, test, seeds, metrics");
         }
-        if (section == STRATA_RECIPE_ALL && !knows(command, item->key) && anybody_knows(item->key)) continue;
-        code = flatten(item, recipe->path, err);
-        if (!code) code = strata_arguments_set(arguments, item->key, item->text, where, err);
+        return strata_recipe_fill(arguments, node, recipe->path, shared, err);
     }
-    return code;
+    return 0;
 }
 
 /* The arguments of a command as the recipe gives them. */
@@ -96,15 +63,14 @@ static int parse_part(struct strata_cli_study *study, enum strata_recipe_section
     const struct strata_command *command = strata_command_find(strata_recipe_section_names[section]);
     struct strata_arguments *arguments = &study->parts[section];
     const char *words[5] = {recipe->data, "--out", strata_text(study->own, ID(OUT)), "--model", recipe->model};
-    int count = knows(command->name, "model") ? 5 : 3;
+    int count = strata_option_belongs(&strata_options[ID(MODEL)], command->name) ? 5 : 3;
     int code = strata_arguments_parse(arguments, command, count, words, err);
     if (code) return code;
     study->parsed[section] = true;
-    code = apply_section(arguments, study, STRATA_RECIPE_ALL, err);
-    if (!code) code = apply_section(arguments, study, section, err);
-    if (!code && strata_given(study->own, ID(THREADS)) && knows(command->name, "threads"))
+    if (strata_given(study->own, ID(THREADS)) && strata_option_belongs(&strata_options[ID(THREADS)], command->name))
         code = strata_arguments_set(arguments, "threads", strata_text(study->own, ID(THREADS)), "command line", err);
-    return code;
+    if (!code) code = apply_section(arguments, recipe, section, err);
+    return code ? code : apply_section(arguments, recipe, STRATA_RECIPE_ALL, err);
 }
 
 /* Every option that determines results, in the order of the table. */

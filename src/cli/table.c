@@ -97,9 +97,13 @@ const struct strata_command strata_commands[] = {
         "Every assistant turn of a record is learnt; a record without one is trained towards its solution. OUT gets "
         "metrics.jsonl, events/ for TensorBoard, and checkpoints that transformers and strata load as models: `last` "
         "and "
-        "`best` point at them. A run that was stopped or killed goes on with --resume last and ends in the same bits.",
+        "`best` point at them. A run that was stopped or killed goes on with --resume last and ends in the same bits.\n"
+        "\n"
+        "Settings may stand in a file (--recipe), a study's recipe too; options.json in OUT says which were given and "
+        "where.",
         "strata sft mid.jsonl --model Qwen2.5-VL-7B-Instruct --out sft-paper --paper\n"
-        "strata sft train.jsonl --model M --out sft --held-out test.jsonl --eval-steps 50",
+        "strata sft train.jsonl --model M --out sft --held-out test.jsonl --eval-steps 50\n"
+        "strata sft train.jsonl --model M --out sft --recipe recipes/tiny.yaml --set epochs=1",
         "model out",
         1,
         1,
@@ -111,9 +115,13 @@ const struct strata_command strata_commands[] = {
         "train by reinforcement on graded answers",
         "Each update samples answers to some prompts, grades them against the solutions, and makes the better ones of "
         "each group likelier. It trains on the very tokens that were sampled, in the numbers they were sampled with. "
-        "OUT gets the same files as sft and completions.jsonl: every prompt, its answers, rewards and advantages.",
+        "OUT gets the same files as sft and completions.jsonl: every prompt, its answers, rewards and advantages.\n"
+        "\n"
+        "Settings may stand in a file (--recipe), a study's recipe too; options.json in OUT says which were given and "
+        "where.",
         "strata grpo hard.jsonl --model Qwen2.5-VL-7B-Instruct --out grpo-paper --paper\n"
-        "strata grpo train.jsonl --model M --out grpo --prompts 16 --max-new-tokens 64 --check",
+        "strata grpo train.jsonl --model M --out grpo --prompts 16 --max-new-tokens 64 --check\n"
+        "strata grpo hard.jsonl --model Qwen2.5-VL-7B-Instruct --out grpo-paper --recipe recipes/paper.yaml",
         "model out",
         1,
         1,

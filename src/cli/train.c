@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/json.h"
+#include "cli/recipe.h"
 #include "cli/setup.h"
 #include "cli/setup_parts.h"
 #include "cli/terminal.h"
@@ -24,13 +26,31 @@ static void row_bytes(struct strata_table *table, const char *name, size_t bytes
     if (bytes) row(table, name, strata_bytes_text(text, (double)bytes));
 }
 
+/* What was asked for, and where; a run that is taken up again says what it was taken up with. */
+static void write_account(const struct strata_cli_training *training) {
+    const struct strata_arguments *arguments = training->arguments;
+    char *path = strata_path_join(strata_text(arguments, ID(OUT)), "options.json");
+    json_t *account = strata_recipe_account(arguments);
+    char *text = account ? json_dumps(account, JSON_INDENT(2)) : NULL;
+    struct strata_error err = {0};
+    int code = path && text ? strata_file_write(path, text, strlen(text), &err)
+                            : strata_fail(&err, STRATA_ERR_MEMORY, "out of memory");
+    if (code) strata_progress_message(training->progress, "options.json could not be written: %s", err.what);
+    free(text);
+    free(path);
+    json_decref(account);
+}
+
 static void on_plan(void *context, const struct strata_train_plan *plan) {
     struct strata_cli_training *training = context;
     struct strata_table table = {.columns = 2};
     char text[96], count[32], all[32];
+    write_account(training);
     if (strata_flag(training->arguments, ID(QUIET))) return;
     strata_print_data(training->arguments->operands[0]);
     row(&table, "what", "");
+    if (strata_given(training->arguments, ID(RECIPE)))
+        row(&table, "recipe", strata_text(training->arguments, ID(RECIPE)));
     snprintf(text, sizeof text, "%zu", plan->samples);
     row(&table, "records", text);
     if (plan->bad) strata_table_cell(&table, "bad records left out"), strata_table_cell(&table, "%zu", plan->bad);

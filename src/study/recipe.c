@@ -276,9 +276,28 @@ static int check_complete(const struct strata_recipe *recipe, struct strata_erro
     return strata_fail_hint(err, STRATA_ERR_USAGE, "it needs model (a directory), data and test (files)");
 }
 
-int strata_recipe_load(struct strata_recipe *out, const char *path, struct strata_error *err) {
+static int load_document(struct strata_recipe *out, const char *path, struct strata_error *err) {
     *out = (struct strata_recipe){.path = strata_strdup(path), .resamples = 2000};
-    int code = out->path ? strata_yaml_load(&out->document, path, err) : STRATA_ERR_MEMORY;
+    return out->path ? strata_yaml_load(&out->document, path, err)
+                     : strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
+}
+
+int strata_recipe_open(struct strata_recipe *out, bool *whole, const char *path, struct strata_error *err) {
+    int code = load_document(out, path, err);
+    *whole = false;
+    for (int s = 0; s < STRATA_RECIPE_SECTIONS && !code; s++)
+        if (strata_recipe_section(out, (enum strata_recipe_section)s)) *whole = true;
+    if (!code && *whole) code = check_keys(out, err);
+    for (int s = 0; s < STRATA_RECIPE_SECTIONS && !code; s++) {
+        const struct strata_yaml *section = strata_recipe_section(out, (enum strata_recipe_section)s);
+        if (section) code = need_mapping(out, section, err);
+    }
+    if (code) strata_recipe_free(out);
+    return code;
+}
+
+int strata_recipe_load(struct strata_recipe *out, const char *path, struct strata_error *err) {
+    int code = load_document(out, path, err);
     if (!code) code = check_keys(out, err);
     for (size_t k = 0; k < KEYS && !code; k++) {
         if (strcmp(keys[k].name, "assume") == 0) code = set_defaults(out, err);

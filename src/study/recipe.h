@@ -60,6 +60,10 @@ struct strata_recipe {
 /* Unknown keys are STRATA_ERR_USAGE with the line and the nearest key; those of the commands' sections are checked by
  * whoever knows the commands. */
 int strata_recipe_load(struct strata_recipe *out, const char *path, struct strata_error *err);
+/* The document alone, for a command that looks for its own options in it. *whole: it is a study's recipe, whose options
+ * stand in sections; its keys are checked, the values of the study's own keys are not looked at. Otherwise the keys at
+ * the top are options, which the caller checks. */
+int strata_recipe_open(struct strata_recipe *out, bool *whole, const char *path, struct strata_error *err);
 void strata_recipe_free(struct strata_recipe *recipe);
 /* The section's mapping, or NULL. */
 const struct strata_yaml *strata_recipe_section(const struct strata_recipe *recipe, enum strata_recipe_section section);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -23,6 +24,9 @@ static int parse_words(const char *command, int count, const char *const *words)
 }
 #define PARSE(command, ...)                                                                                            \
     parse_words(command, (int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)), (const char *[]){__VA_ARGS__})
+
+static char recipe[64];
+#define GRPO "d.jsonl", "--model", "m", "--out", "o"
 
 #define SCORE "data.jsonl", "--out", "run", "--model", "m"
 
@@ -137,6 +141,91 @@ static void help_wins_over_what_is_wrong(void **state) {
     strata_arguments_free(&arguments);
 }
 
+static void write_recipe(const char *text) {
+    assert_int_equal(strata_file_write(recipe, text, strlen(text), NULL), 0);
+}
+
+static void recipe_is_refused(const char *text, const char *what, const char *where, const char *hint) {
+    write_recipe(text);
+    assert_int_equal(PARSE("grpo", GRPO, "--recipe", recipe), STRATA_ERR_USAGE);
+    refuses(what, hint);
+    if (!strstr(error.where, where)) fail_msg("\"%s\" is placed at \"%s\", not %s", what, error.where, where);
+}
+
+/* Command line over --set over the recipe's own section over `all` over the default. */
+static void nearer_settings_win(void **state) {
+    (void)state;
+    write_recipe("model: none\n" /* the study's keys are its own */
+                 "all: {max-pixels: 10000, temperature: 0.5, top-k: 7, threads: 3, draws: 4}\n"
+                 "sft: {batch-size: 3}\n"
+                 "grpo: {temperature: 0.6, top-k: 8, threads: 4, train: [language, merger]}\n");
+    assert_int_equal(PARSE("grpo", GRPO, "--set", "top-k=9", "--recipe", recipe, "--set", "threads=5", "--threads", "6",
+                           "--set", "top-k=10"),
+                     0);
+    assert_int_equal(strata_integer(&arguments, ID(MAX_PIXELS)), 10000);
+    assert_string_equal(strata_text(&arguments, ID(TEMPERATURE)), "0.6");
+    assert_int_equal(strata_integer(&arguments, ID(TOP_K)), 10);
+    assert_int_equal(strata_integer(&arguments, ID(THREADS)), 6);
+    assert_true(strata_listed(&arguments, ID(TRAIN), "merger"));
+    assert_int_equal(strata_integer(&arguments, ID(PROMPTS)), 8);
+    assert_string_equal(strata_text(&arguments, ID(MODEL)), "m");
+    assert_true(strata_given(&arguments, ID(TOP_K)));
+    assert_false(strata_given(&arguments, ID(PROMPTS)));
+    assert_int_equal(arguments.values[ID(MAX_PIXELS)].origin, STRATA_FROM_RECIPE);
+    assert_int_equal(arguments.values[ID(MAX_PIXELS)].line, 2);
+    assert_int_equal(arguments.values[ID(TOP_K)].origin, STRATA_FROM_SET);
+    assert_int_equal(arguments.values[ID(THREADS)].origin, STRATA_FROM_COMMAND_LINE);
+    strata_arguments_free(&arguments);
+}
+
+/* A file of one command's options; what the command needs may stand in it. The nearer of two options that replace each
+ * other wins. */
+static void a_recipe_may_be_flat(void **state) {
+    (void)state;
+    write_recipe("model: here\nepochs: 3\ncheck: true\n");
+    assert_int_equal(PARSE("grpo", "d.jsonl", "--out", "o", "--recipe", recipe), 0);
+    assert_string_equal(strata_text(&arguments, ID(MODEL)), "here");
+    assert_true(strata_flag(&arguments, ID(CHECK)));
+    assert_int_equal((int)strata_real(&arguments, ID(EPOCHS)), 3);
+    strata_arguments_free(&arguments);
+    assert_int_equal(PARSE("grpo", GRPO, "--recipe", recipe, "--max-steps", "4", "--check=false"), 0);
+    assert_false(strata_given(&arguments, ID(EPOCHS)));
+    assert_int_equal(strata_integer(&arguments, ID(MAX_STEPS)), 4);
+    assert_false(strata_flag(&arguments, ID(CHECK)));
+    strata_arguments_free(&arguments);
+}
+
+static void wrong_recipes_are_refused(void **state) {
+    (void)state;
+    recipe_is_refused("prompts: 2\nlearning-rat: 1\n", "has no option --learning-rat", ".yaml:2",
+                      "did you mean --learning-rate?");
+    recipe_is_refused("prompts: 2\nbatch-size: 1\n", "has no option --batch-size", ".yaml:2",
+                      "it is an option of: sft");
+    recipe_is_refused("all: {threads: 1}\ngrpo:\n  draws: 1\n", "has no option --draws", ".yaml:3", NULL);
+    recipe_is_refused("grpo: {prompts: 1}\ngrop: {prompts: 1}\n", "no key \"grop\"", ".yaml:2",
+                      "did you mean \"grpo\"?");
+    recipe_is_refused("all: {thraeds: 1}\n", "has no option --thraeds", ".yaml:1", "did you mean --threads?");
+    recipe_is_refused("grpo:\n  prompts: none\n", "not a whole number", ".yaml:2", NULL);
+    recipe_is_refused("grpo:\n  prompts: {a: 1}\n", "needs a value", ".yaml:2", NULL);
+    recipe_is_refused("sft: {epochs: 1}\n", "says nothing to grpo", ".yaml", "below \"grpo\"");
+    recipe_is_refused("recipe: other.yaml\n", "on the command line only", ".yaml:1", NULL);
+    /* Wrong is wrong, also where the command line wins. */
+    write_recipe("prompts: none\n");
+    assert_int_equal(PARSE("grpo", GRPO, "--recipe", recipe, "--prompts", "3"), STRATA_ERR_USAGE);
+    refuses("not a whole number", NULL);
+    write_recipe("epochs: none\n");
+    assert_int_equal(PARSE("grpo", GRPO, "--recipe", recipe, "--max-steps", "3"), STRATA_ERR_USAGE);
+    refuses("not a number", NULL);
+    assert_int_equal(PARSE("grpo", GRPO, "--set", "prompts"), STRATA_ERR_USAGE);
+    refuses("KEY=VALUE", "--set learning-rate=1e-5");
+    assert_int_equal(PARSE("grpo", GRPO, "--set", "promts=3"), STRATA_ERR_USAGE);
+    refuses("--promts", "did you mean --prompts?");
+    assert_string_equal(error.where, "--set promts=3");
+    assert_true(PARSE("grpo", GRPO, "--recipe", "nowhere.yaml") != 0);
+    assert_int_equal(PARSE("score", SCORE, "--recipe", recipe), STRATA_ERR_USAGE);
+    unlink(recipe);
+}
+
 /* Every row: a unique name, known commands, a default inside its own range; every command's needs are options of it. */
 static void the_tables_are_sound(void **state) {
     (void)state;
@@ -234,18 +323,15 @@ static void the_readme_lists_every_command(void **state) {
 }
 
 int main(void) {
+    snprintf(recipe, sizeof recipe, "/tmp/strata-recipe-%d.yaml", (int)getpid());
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_both_spellings),
-        cmocka_unit_test(defaults_are_not_given),
-        cmocka_unit_test(sizes_have_suffixes),
-        cmocka_unit_test(repeats_keep_their_order),
-        cmocka_unit_test(two_dashes_end_the_options),
-        cmocka_unit_test(wrong_use_is_refused),
-        cmocka_unit_test(help_wins_over_what_is_wrong),
-        cmocka_unit_test(the_tables_are_sound),
-        cmocka_unit_test(nearest_names),
-        cmocka_unit_test(pages_have_not_drifted),
-        cmocka_unit_test(the_readme_lists_every_command),
+        cmocka_unit_test(reads_both_spellings),         cmocka_unit_test(defaults_are_not_given),
+        cmocka_unit_test(sizes_have_suffixes),          cmocka_unit_test(repeats_keep_their_order),
+        cmocka_unit_test(two_dashes_end_the_options),   cmocka_unit_test(wrong_use_is_refused),
+        cmocka_unit_test(help_wins_over_what_is_wrong), cmocka_unit_test(nearer_settings_win),
+        cmocka_unit_test(a_recipe_may_be_flat),         cmocka_unit_test(wrong_recipes_are_refused),
+        cmocka_unit_test(the_tables_are_sound),         cmocka_unit_test(nearest_names),
+        cmocka_unit_test(pages_have_not_drifted),       cmocka_unit_test(the_readme_lists_every_command),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
