@@ -10,13 +10,10 @@
 #include "base/memory.h"
 #include "data/archive.h"
 #include "data/dataset_source.h"
+#include "data/seen.h"
 
-/* Ids seen, as 128-bit hashes in an open-addressing table at most 3/4 full: 21 to 43 bytes a record. Two different ids
- * collide with probability 2^-128 a pair. */
-struct id_set {
-    struct strata_hash *slots; /* {0,0}: empty; an id that hashes to it is stored as {1,0} */
-    size_t capacity, count;    /* capacity: 0 or a power of two */
-};
+/* For the ids seen: 200,000 in memory, the rest in a temporary file. */
+#define SEEN_BYTES ((size_t)8 << 20)
 
 struct strata_dataset {
     struct strata_data_files files;
@@ -25,47 +22,10 @@ struct strata_dataset {
     struct strata_dataset_options options;
     char *system;
     size_t index, bad;
-    struct id_set ids;
+    struct strata_seen *ids;
     struct strata_archives archives;
     struct strata_buffer scratch;
 };
-
-static struct strata_hash *id_slot(const struct id_set *set, struct strata_hash hash) {
-    size_t at = (size_t)hash.low & (set->capacity - 1);
-    while (set->slots[at].low | set->slots[at].high) {
-        if (set->slots[at].low == hash.low && set->slots[at].high == hash.high) break;
-        at = (at + 1) & (set->capacity - 1);
-    }
-    return &set->slots[at];
-}
-
-static int id_set_grow(struct id_set *set, struct strata_error *err) {
-    struct id_set larger = {.capacity = set->capacity ? 2 * set->capacity : 1024, .count = set->count};
-    int code = strata_alloc(&larger.slots, larger.capacity, sizeof *larger.slots, err);
-    if (code) return code;
-    for (size_t i = 0; i < set->capacity; i++)
-        if (set->slots[i].low | set->slots[i].high) *id_slot(&larger, set->slots[i]) = set->slots[i];
-    free(set->slots);
-    *set = larger;
-    return 0;
-}
-
-/* *fresh: the id was not there before. */
-static int id_set_add(struct id_set *set, bool *fresh, const char *id, struct strata_error *err) {
-    if (4 * (set->count + 1) > 3 * set->capacity) {
-        int code = id_set_grow(set, err);
-        if (code) return code;
-    }
-    struct strata_hash hash = strata_hash_bytes(id, strlen(id));
-    if (!(hash.low | hash.high)) hash.low = 1;
-    struct strata_hash *slot = id_slot(set, hash);
-    *fresh = !(slot->low | slot->high);
-    if (*fresh) {
-        *slot = hash;
-        set->count++;
-    }
-    return 0;
-}
 
 /* "a/b/train.jsonl.gz" -> "train". */
 static void file_stem(char *out, size_t size, const char *path) {
@@ -93,6 +53,7 @@ int strata_dataset_open(struct strata_dataset **out, const char *path, const str
     code = dataset->system ? strata_data_files_find(&dataset->files, path, err)
                            : strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
     if (!code) code = strata_source_open(&dataset->source, dataset->files.items[0].path, err);
+    if (!code) code = strata_seen_open(&dataset->ids, SEEN_BYTES, err);
     if (code) {
         strata_dataset_close(dataset);
         return code;
@@ -107,7 +68,7 @@ void strata_dataset_close(struct strata_dataset *dataset) {
     strata_data_files_free(&dataset->files);
     strata_buffer_free(&dataset->scratch);
     strata_archives_free(&dataset->archives);
-    free(dataset->ids.slots);
+    strata_seen_close(dataset->ids);
     free(dataset->system);
     free(dataset);
 }
@@ -136,7 +97,7 @@ static int parse(struct strata_dataset *dataset, struct strata_sample *sample, j
     if (code) return code;
     sample->index = index;
     code = strata_archives_attach(&dataset->archives, sample, err);
-    if (!code) code = id_set_add(&dataset->ids, &fresh, sample->id, err);
+    if (!code) code = strata_seen_add(dataset->ids, &fresh, strata_hash_bytes(sample->id, strlen(sample->id)), err);
     if (!code && !fresh) {
         strata_fail(err, STRATA_ERR_INPUT, "the id \"%.120s\" occurs twice", sample->id);
         code = strata_fail_at(err, STRATA_ERR_INPUT, "%s", where);

@@ -5,12 +5,14 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/buffer.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/threads.h"
@@ -80,6 +82,31 @@ static void test_atomic_write_replaces_whole(void **state) {
     free(path);
 }
 
+/* A file's hash is that of its bytes, however many pieces it is read in. */
+static void test_hash_of_a_file(void **state) {
+    (void)state;
+    static const size_t lengths[] = {0, 1, (1 << 20) - 1, 1 << 20, (24 << 20) + 7};
+    char path[] = "/tmp/strata-test-XXXXXX";
+    int handle = mkstemp(path);
+    assert_true(handle >= 0);
+    struct strata_hash expected[5], hash;
+    size_t length = 0;
+    for (int i = 0; i < 5; i++) {
+        unsigned char *bytes = calloc(lengths[i] + 1, 1);
+        assert_non_null(bytes);
+        for (size_t at = 0; at < lengths[i]; at++) bytes[at] = (unsigned char)(at * 7 + at / 251);
+        expected[i] = strata_hash_bytes(bytes, lengths[i]);
+        assert_int_equal(write(handle, bytes + length, lengths[i] - length), (ssize_t)(lengths[i] - length));
+        length = lengths[i];
+        assert_int_equal(strata_hash_file(&hash, path, NULL), 0);
+        assert_true(hash.low == expected[i].low && hash.high == expected[i].high);
+        free(bytes);
+    }
+    close(handle);
+    unlink(path);
+    assert_int_equal(strata_hash_file(&hash, path, NULL), STRATA_ERR_IO);
+}
+
 static void test_lock_has_one_holder(void **state) {
     (void)state;
     char path[] = "/tmp/strata-lock-XXXXXX";
@@ -142,14 +169,38 @@ static void test_threads_run_each_task_once(void **state) {
     }
 }
 
+static double cpu_seconds(void) {
+    struct timespec now;
+    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now), 0);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static void test_idle_threads_sleep(void **state) {
+    (void)state;
+    struct strata_threads *threads;
+    static struct counts counts;
+    assert_int_equal(strata_threads_create(&threads, 4, NULL), 0);
+    for (int run = 0; run < 300; run++) strata_threads_run(threads, 8, count_visit, &counts);
+    usleep(100000); /* they may wait a moment for more */
+    double before = cpu_seconds();
+    usleep(500000);
+    double idle = cpu_seconds() - before;
+    /* CPU time, so that other processes do not count. Three spinning workers take half a second each on free cores; on
+     * a busy machine less, but not this little. */
+    if (idle > 0.005) fail_msg("four idle threads took %.4f s of CPU in half a second", idle);
+    strata_threads_destroy(threads);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_error_line),
         cmocka_unit_test(test_sizes_are_checked),
         cmocka_unit_test(test_buffer),
         cmocka_unit_test(test_atomic_write_replaces_whole),
+        cmocka_unit_test(test_hash_of_a_file),
         cmocka_unit_test(test_lock_has_one_holder),
         cmocka_unit_test(test_json_errors_name_the_place),
+        cmocka_unit_test(test_idle_threads_sleep),
         cmocka_unit_test(test_threads_run_each_task_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -232,6 +232,31 @@ static void test_duplicate_id(void **state) {
     strata_dataset_close(dataset);
 }
 
+/* Twice the same id, farther apart than the table of ids seen is long: found as well, in its place. */
+static void test_duplicate_far_away(void **state) {
+    (void)state;
+    enum { RECORDS = 250000 };
+    struct strata_atomic_file file;
+    struct strata_dataset *dataset;
+    struct strata_sample sample;
+    struct strata_error err;
+    bool got;
+    assert_int_equal(strata_atomic_open(&file, path, NULL), 0);
+    for (int i = 0; i <= RECORDS; i++)
+        fprintf(file.stream, "{\"id\": %d, \"question\": \"q\", \"answer\": \"y\"}\n", i < RECORDS ? i : 5);
+    assert_int_equal(strata_atomic_commit(&file, NULL), 0);
+    assert_int_equal(strata_dataset_open(&dataset, path, &plain, NULL), 0);
+    for (int i = 0; i < RECORDS; i++) {
+        assert_int_equal(strata_dataset_next(dataset, &sample, &got, NULL), 0);
+        assert_true(got);
+        strata_sample_free(&sample);
+    }
+    assert_int_equal(strata_dataset_next(dataset, &sample, &got, &err), STRATA_ERR_INPUT);
+    assert_non_null(strstr(err.what, "\"5\" occurs twice"));
+    assert_non_null(strstr(err.where, ":250001"));
+    strata_dataset_close(dataset);
+}
+
 /* Shards part the records; each has the index and the id it has without shards; memory does not grow with the file. */
 static void test_shards_limit_and_memory(void **state) {
     (void)state;
@@ -247,6 +272,8 @@ static void test_shards_limit_and_memory(void **state) {
     assert_int_equal(strata_dataset_count(&count, path, NULL), 0);
     assert_int_equal(count, RECORDS);
     size_t before = strata_peak_memory();
+    struct strata_hash hash;
+    assert_int_equal(strata_dataset_hash(&hash, path, NULL), 0);
     for (size_t shard = 1; shard <= SHARDS; shard++) {
         struct strata_dataset_options options = {.shard = shard, .shards = SHARDS, .limit = RECORDS - 1};
         struct strata_dataset *dataset;
@@ -297,10 +324,15 @@ static void test_easyvqa(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reads_a_record), cmocka_unit_test(test_aliases),
-        cmocka_unit_test(test_options),        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_skip_bad),       cmocka_unit_test(test_duplicate_id),
-        cmocka_unit_test(test_easyvqa),        cmocka_unit_test(test_shards_limit_and_memory),
+        cmocka_unit_test(test_reads_a_record),
+        cmocka_unit_test(test_aliases),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_skip_bad),
+        cmocka_unit_test(test_duplicate_id),
+        cmocka_unit_test(test_easyvqa),
+        cmocka_unit_test(test_shards_limit_and_memory),
+        cmocka_unit_test(test_duplicate_far_away),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
