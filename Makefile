@@ -118,9 +118,9 @@ docs: build
 docs-check: build data
 	@python3 scripts/docs_check.py $(BUILD)/strata $(PAGES)
 
-## strata-tiny                  train models/strata-tiny anew (about an hour of one core), into .cache/strata-tiny/model
+## strata-tiny [THREADS=1]      train models/strata-tiny anew (about an hour of one core), into .cache/strata-tiny/model
 strata-tiny: build
-	@scripts/strata_tiny.sh $(BUILD)/strata
+	@THREADS="$(THREADS)" scripts/strata_tiny.sh $(BUILD)/strata
 
 ## synth-sheet                  the picture in docs/synth.md
 synth-sheet: build

@@ -48,5 +48,5 @@ train run-3 all "$work/run-2/last" --epochs 1 --learning-rate 1.5e-3 --warmup-ra
 model "$work/run-3/last" "$work/larger"
 sed -i 's/12544/19600/' "$work/larger/preprocessor_config.json"
 train run-4 large "$work/larger" --epochs 1 --learning-rate 1.5e-3 --warmup-ratio 0.02
-model "$work/run-4/checkpoint-900" "$out" # of 1,500: at the end too much is mastered
+model "$work/run-4/checkpoint-900" "$out" # of 1,500: it leaves training something to do
 echo "$out"
