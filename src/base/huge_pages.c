@@ -1,5 +1,6 @@
 #include "base/huge_pages.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -8,6 +9,17 @@
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
+void strata_mark_huge(void *block, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+    /* Whole large pages only: a part of one at the end would be filled to the next border. Refusal does no harm. */
+    const size_t before = (HUGE_PAGE - (uintptr_t)block % HUGE_PAGE) % HUGE_PAGE;
+    if (bytes >= before + HUGE_PAGE)
+        madvise((char *)block + before, (bytes - before) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+#else
+    (void)block, (void)bytes;
+#endif
+}
+
 int strata_alloc_huge(void *out_pointer, size_t bytes, struct strata_error *err) {
     if (bytes < HUGE_PAGE) return strata_alloc_aligned(out_pointer, bytes, 1, err);
     void *block = NULL;
@@ -15,9 +27,6 @@ int strata_alloc_huge(void *out_pointer, size_t bytes, struct strata_error *err)
     if (failed) block = NULL;
     memcpy(out_pointer, &block, sizeof block);
     if (failed) return strata_fail(err, STRATA_ERR_MEMORY, "cannot allocate %zu bytes", bytes);
-#ifdef MADV_HUGEPAGE
-    /* Whole large pages only: a part of one at the end would be filled to the next border. Refusal does no harm. */
-    madvise(block, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
-#endif
+    strata_mark_huge(block, bytes);
     return STRATA_OK;
 }

@@ -83,6 +83,8 @@ int strata_matrix_describe(struct strata_matrix *out, enum strata_weight_type ty
 void strata_matrix_set_rows(struct strata_matrix *matrix, size_t first, size_t rows, const float *source);
 /* The same from bf16 bits, exact in f32 and bf16 matrices. */
 void strata_matrix_set_rows_bf16(struct strata_matrix *matrix, size_t first, size_t rows, const uint16_t *source);
+/* Rows [first, first+rows) of a bf16 matrix as they are, out (rows,K). */
+void strata_matrix_get_rows_bf16(uint16_t *out, const struct strata_matrix *matrix, size_t first, size_t rows);
 /* One row widened to fp32: embedding lookup from a tied head, saving a checkpoint. */
 void strata_matrix_get_row(float *out, const struct strata_matrix *matrix, size_t row);
 void strata_matrix_free(struct strata_matrix *matrix);

@@ -161,6 +161,23 @@ void strata_matrix_set_rows_bf16(struct strata_matrix *matrix, size_t first, siz
     }
 }
 
+/* Of the rows of one panel. */
+static void get_rows_bf16(uint16_t *out, const struct strata_matrix *matrix, size_t first, size_t rows) {
+    const uint16_t *panels = matrix->panels;
+    for (size_t begin = 0; begin < matrix->K; begin += STRIP) {
+        const size_t end = matrix->K - begin < STRIP ? matrix->K : begin + STRIP;
+        for (size_t row = 0; row < rows; row++)
+            for (size_t k = begin; k < end; k++) out[row * matrix->K + k] = panels[position(matrix, first + row, k)];
+    }
+}
+void strata_matrix_get_rows_bf16(uint16_t *out, const struct strata_matrix *matrix, size_t first, size_t rows) {
+    while (rows) {
+        const size_t count = rows_in_panel(first, rows);
+        get_rows_bf16(out, matrix, first, count);
+        first += count, rows -= count, out += count * matrix->K;
+    }
+}
+
 void strata_matrix_get_row(float *out, const struct strata_matrix *matrix, size_t row) {
     for (size_t k = 0; k < matrix->K; k++) {
         const size_t at = position(matrix, row, k);

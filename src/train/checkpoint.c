@@ -76,38 +76,49 @@ static int copy_settings(const char *to, const char *from, struct strata_error *
 }
 
 /* exp_avg.NAME and so on, in one order for declaring and for writing. */
-static const struct {
-    const char *prefix;
-    size_t array; /* offset of the array in struct strata_optimizer */
-} parts[] = {{"exp_avg.", offsetof(struct strata_optimizer, moment1)},
-             {"exp_avg_sq.", offsetof(struct strata_optimizer, moment2)},
-             {"master.", offsetof(struct strata_optimizer, master)}};
-#define PARTS (sizeof parts / sizeof *parts)
-
-static float *part_values(const struct strata_optimizer *optimizer, size_t part, size_t index) {
-    float **array;
-    memcpy(&array, (const char *)optimizer + parts[part].array, sizeof array);
-    return array[index];
-}
+static const char *const prefixes[STRATA_PARTS] = {"exp_avg.", "exp_avg_sq.", "master."};
 
 static void part_name(char out[192], const struct strata_optimizer *optimizer, size_t part, size_t index) {
-    snprintf(out, 192, "%s%s", parts[part].prefix, optimizer->parameters[index].name);
+    snprintf(out, 192, "%s%s", prefixes[part], optimizer->parameters[index].name);
+}
+
+/* Room for the rows of a parameter that pass at once. */
+static int piece_buffer(float **out, const struct strata_optimizer *optimizer, struct strata_error *err) {
+    size_t most = 0;
+    for (size_t i = 0; i < optimizer->count; i++) {
+        const size_t values = strata_optimizer_rows(&optimizer->parameters[i]) * optimizer->parameters[i].K;
+        if (values > most) most = values;
+    }
+    return strata_alloc(out, most, sizeof **out, err);
+}
+
+static int write_part(struct strata_safetensors_writer *writer, const struct strata_optimizer *optimizer, size_t part,
+                      size_t index, float *buffer, struct strata_error *err) {
+    const struct strata_parameter *parameter = &optimizer->parameters[index];
+    const size_t most = strata_optimizer_rows(parameter);
+    int code = 0;
+    for (size_t first = 0; !code && first < parameter->rows; first += most) {
+        const size_t rows = parameter->rows - first < most ? parameter->rows - first : most;
+        strata_optimizer_get(buffer, optimizer, (enum strata_optimizer_part)part, index, first, rows);
+        code = strata_safetensors_write(writer, buffer, rows * parameter->K * sizeof *buffer, err);
+    }
+    return code;
 }
 
 static int save_optimizer(const struct strata_optimizer *optimizer, const char *directory, struct strata_error *err) {
     struct strata_safetensors_writer *writer = NULL;
     char *path, name[192];
+    float *buffer = NULL;
     int code = joined(&path, directory, MOMENTS_NAME, err);
+    if (!code) code = piece_buffer(&buffer, optimizer, err);
     if (!code) code = strata_safetensors_create(&writer, path, err);
     for (size_t pass = 0; pass < 2; pass++) {
-        for (size_t p = 0; !code && p < PARTS; p++) {
+        for (size_t p = 0; !code && p < STRATA_PARTS; p++) {
             for (size_t i = 0; !code && i < optimizer->count; i++) {
-                const struct strata_parameter *parameter = &optimizer->parameters[i];
-                const float *values = part_values(optimizer, p, i);
-                size_t shape[2] = {parameter->rows, parameter->K};
-                if (!values) continue;
+                size_t shape[2] = {optimizer->parameters[i].rows, optimizer->parameters[i].K};
+                if (!strata_optimizer_has(optimizer, (enum strata_optimizer_part)p, i)) continue;
                 part_name(name, optimizer, p, i);
-                code = pass ? strata_safetensors_write(writer, values, shape[0] * shape[1] * sizeof *values, err)
+                code = pass ? write_part(writer, optimizer, p, i, buffer, err)
                             : strata_safetensors_declare(writer, name, STRATA_DTYPE_F32, shape, 2, err);
             }
         }
@@ -117,6 +128,7 @@ static int save_optimizer(const struct strata_optimizer *optimizer, const char *
     else if (writer)
         strata_safetensors_abort(writer);
     free(path);
+    free(buffer);
     return code;
 }
 
@@ -302,15 +314,21 @@ int strata_checkpoint_state(json_t **state, const char *directory, struct strata
     return code;
 }
 
-static int load_part(float *out, const struct strata_safetensors *file, const struct strata_optimizer *optimizer,
-                     size_t part, size_t index, struct strata_error *err) {
+static int load_part(struct strata_optimizer *optimizer, const struct strata_safetensors *file, size_t part,
+                     size_t index, float *buffer, struct strata_error *err) {
     const struct strata_parameter *parameter = &optimizer->parameters[index];
+    const size_t most = strata_optimizer_rows(parameter), K = parameter->K;
     char name[192];
+    int code = 0;
     part_name(name, optimizer, part, index);
     const struct strata_tensor *tensor = strata_safetensors_find(file, name);
-    if (!tensor || tensor->dtype != STRATA_DTYPE_F32 || tensor->count != parameter->rows * parameter->K)
+    if (!tensor || tensor->dtype != STRATA_DTYPE_F32 || tensor->count != parameter->rows * K)
         return strata_fail(err, STRATA_ERR_STATE, "tensor '%s' is missing or does not fit this model", name);
-    int code = strata_tensor_floats(out, tensor, 0, tensor->count, err);
+    for (size_t first = 0; !code && first < parameter->rows; first += most) {
+        const size_t rows = parameter->rows - first < most ? parameter->rows - first : most;
+        code = strata_tensor_floats(buffer, tensor, first * K, rows * K, err);
+        if (!code) strata_optimizer_set(optimizer, (enum strata_optimizer_part)part, index, first, rows, buffer);
+    }
     strata_safetensors_release(file, tensor);
     return code;
 }
@@ -318,16 +336,17 @@ static int load_part(float *out, const struct strata_safetensors *file, const st
 int strata_checkpoint_optimizer(struct strata_optimizer *optimizer, const char *directory, struct strata_error *err) {
     struct strata_safetensors *file = NULL;
     char *path;
+    float *buffer = NULL;
     int code = joined(&path, directory, MOMENTS_NAME, err);
+    if (!code) code = piece_buffer(&buffer, optimizer, err);
     if (!code) code = strata_safetensors_open(&file, path, err);
-    for (size_t p = 0; !code && p < PARTS; p++) {
-        for (size_t i = 0; !code && i < optimizer->count; i++) {
-            float *values = part_values(optimizer, p, i);
-            if (values) code = load_part(values, file, optimizer, p, i, err);
-        }
-    }
+    for (size_t p = 0; !code && p < STRATA_PARTS; p++)
+        for (size_t i = 0; !code && i < optimizer->count; i++)
+            if (strata_optimizer_has(optimizer, (enum strata_optimizer_part)p, i))
+                code = load_part(optimizer, file, p, i, buffer, err);
     if (code && path) strata_fail_at_default(err, code, "%s", path);
     strata_safetensors_close(file);
     free(path);
+    free(buffer);
     return code;
 }

@@ -4,53 +4,56 @@
 #include <string.h>
 
 #include "base/bf16.h"
+#include "base/huge_pages.h"
 #include "base/memory.h"
 
 #define PIECE_VALUES ((size_t)1 << 16) /* per task: a few L2 caches of weights, moments and gradient */
+#define LINE_ROWS    16                /* rows of a bf16 panel that share a cache line */
 
-static bool needs_master(const struct strata_parameter *parameter) {
+static bool has_rest(const struct strata_parameter *parameter) {
     return parameter->matrix ? parameter->matrix->type != STRATA_WEIGHT_F32 : parameter->vector_bf16;
 }
 
-size_t strata_optimizer_bytes(const struct strata_parameter *parameters, size_t count) {
-    size_t values = 0;
-    for (size_t i = 0; i < count; i++)
-        values += parameters[i].rows * parameters[i].K * (needs_master(&parameters[i]) ? 3 : 2);
-    return values * sizeof(float);
+static size_t values_of(const struct strata_parameter *parameter) {
+    return parameter->rows * parameter->K;
 }
 
-static void read_master(float *master, const struct strata_parameter *parameter) {
-    if (!parameter->matrix) memcpy(master, parameter->vector, parameter->rows * parameter->K * sizeof *master);
-    if (!parameter->matrix) return;
-    for (size_t n = 0; n < parameter->rows; n++)
-        strata_matrix_get_row(master + n * parameter->K, parameter->matrix, parameter->first_row + n);
+/* Arrays of one parameter: whole floats, so that the next one's are aligned. */
+static size_t bytes_of(const struct strata_parameter *parameter) {
+    size_t values = values_of(parameter), pairs = (values + 1) / 2;
+    return (2 * values + (has_rest(parameter) ? pairs : 0)) * sizeof(float);
+}
+
+size_t strata_optimizer_bytes(const struct strata_parameter *parameters, size_t count) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) bytes += bytes_of(&parameters[i]);
+    return bytes;
 }
 
 int strata_optimizer_create(struct strata_optimizer *out, const struct strata_parameter *parameters, size_t count,
                             const struct strata_adamw *options, struct strata_error *err) {
     *out = (struct strata_optimizer){.options = *options, .count = count};
-    out->block_values = strata_optimizer_bytes(parameters, count) / sizeof(float);
+    out->block_bytes = strata_optimizer_bytes(parameters, count);
     int code = strata_alloc(&out->parameters, count, sizeof *out->parameters, err);
     if (!code) code = strata_alloc(&out->moment1, count, sizeof *out->moment1, err);
     if (!code) code = strata_alloc(&out->moment2, count, sizeof *out->moment2, err);
-    if (!code) code = strata_alloc(&out->master, count, sizeof *out->master, err);
-    if (!code) code = strata_alloc(&out->block, out->block_values, sizeof *out->block, err);
+    if (!code) code = strata_alloc(&out->rest, count, sizeof *out->rest, err);
+    if (!code) code = strata_alloc(&out->block, out->block_bytes, 1, err);
     if (code) {
         strata_optimizer_free(out);
         return code;
     }
+    strata_mark_huge(out->block, out->block_bytes);
     memcpy(out->parameters, parameters, count * sizeof *parameters);
-    float *next = out->block;
+    char *next = out->block;
     for (size_t i = 0; i < count; i++) {
-        size_t values = parameters[i].rows * parameters[i].K;
+        const size_t values = values_of(&parameters[i]);
         out->values += values;
-        out->moment1[i] = next;
-        out->moment2[i] = next + values;
-        next += 2 * values;
-        if (!needs_master(&parameters[i])) continue;
-        out->master[i] = next;
-        next += values;
-        read_master(out->master[i], &parameters[i]);
+        out->moment1[i] = (float *)(void *)next;
+        out->moment2[i] = out->moment1[i] + values;
+        /* Weights are what they are at first: nothing is lost of the master. */
+        if (has_rest(&parameters[i])) out->rest[i] = (uint16_t *)(void *)(out->moment2[i] + values);
+        next += bytes_of(&parameters[i]);
     }
     return 0;
 }
@@ -59,7 +62,7 @@ void strata_optimizer_free(struct strata_optimizer *optimizer) {
     free(optimizer->parameters);
     free(optimizer->moment1);
     free(optimizer->moment2);
-    free(optimizer->master);
+    free(optimizer->rest);
     free(optimizer->block);
     *optimizer = (struct strata_optimizer){0};
 }
@@ -76,18 +79,67 @@ struct update {
     float clip, take1, keep2, take2, step, root, epsilon, shrink;
 };
 
-static void update_values(float *weight, float *moment1, float *moment2, const float *gradient, size_t count,
+/* One value: moments in place, its new weight. */
+static inline float update_value(float weight, float *moment1, float *moment2, float gradient, const struct update *u,
+                                 float shrink) {
+    float g = gradient * u->clip;
+    float m = *moment1 + (g - *moment1) * u->take1; /* torch: lerp */
+    float v = *moment2 * u->keep2 + u->take2 * g * g;
+    *moment1 = m;
+    *moment2 = v;
+    return weight * shrink - u->step * (m / (__builtin_sqrtf(v) / u->root + u->epsilon));
+}
+
+static void update_floats(float *weight, float *moment1, float *moment2, const float *gradient, size_t count,
                           const struct update *update, bool decay) {
     const struct update u = *update;
     const float shrink = decay ? u.shrink : 1.0f;
+    for (size_t i = 0; i < count; i++)
+        weight[i] = update_value(weight[i], &moment1[i], &moment2[i], gradient[i], &u, shrink);
+}
+
+/* A second moment and the mark in its sign. */
+static inline uint32_t take_mark(float *moment2) {
+    uint32_t bits, magnitude;
+    memcpy(&bits, moment2, sizeof bits);
+    magnitude = bits & 0x7fffffffu;
+    memcpy(moment2, &magnitude, sizeof magnitude);
+    return bits >> 31;
+}
+static inline void set_mark(float *moment2, uint32_t mark) {
+    uint32_t bits;
+    memcpy(&bits, moment2, sizeof bits);
+    bits = (bits & 0x7fffffffu) | mark << 31;
+    memcpy(moment2, &bits, sizeof bits);
+}
+
+/* weight: bf16. */
+static void update_halves(uint16_t *weight, uint16_t *rest, float *moment1, float *moment2, const float *gradient,
+                          size_t count, const struct update *update, bool decay) {
+    const struct update u = *update;
+    const float shrink = decay ? u.shrink : 1.0f;
     for (size_t i = 0; i < count; i++) {
-        float g = gradient[i] * u.clip;
-        float m = moment1[i] + (g - moment1[i]) * u.take1; /* torch: lerp */
-        float v = moment2[i] * u.keep2 + u.take2 * g * g;
-        moment1[i] = m;
+        float v = moment2[i];
+        const uint32_t mark = take_mark(&v);
+        const float master =
+            update_value(strata_bf16_rejoin(weight[i], rest[i], mark), &moment1[i], &v, gradient[i], &u, shrink);
+        set_mark(&v, strata_bf16_tied_up(master));
         moment2[i] = v;
-        weight[i] = weight[i] * shrink - u.step * (m / (__builtin_sqrtf(v) / u.root + u.epsilon));
+        weight[i] = strata_bf16_round(master);
+        rest[i] = strata_bf16_rest(master);
     }
+}
+
+/* The bf16 weights of rows [first, first+rows). */
+static void get_halves(uint16_t *out, const struct strata_parameter *parameter, size_t first, size_t rows) {
+    const float *vector = parameter->vector + first * parameter->K;
+    if (parameter->matrix) strata_matrix_get_rows_bf16(out, parameter->matrix, parameter->first_row + first, rows);
+    for (size_t i = 0; !parameter->matrix && i < rows * parameter->K; i++) out[i] = strata_bf16_round(vector[i]);
+}
+static void set_halves(const struct strata_parameter *parameter, size_t first, size_t rows, const uint16_t *halves) {
+    float *vector = parameter->vector + first * parameter->K;
+    if (parameter->matrix) strata_matrix_set_rows_bf16(parameter->matrix, parameter->first_row + first, rows, halves);
+    for (size_t i = 0; !parameter->matrix && i < rows * parameter->K; i++) vector[i] = strata_bf16_widen(halves[i]);
 }
 
 /* Rows [first, first+rows) of a parameter. */
@@ -97,22 +149,72 @@ static void update_rows(const struct update *update, size_t index, size_t first,
     size_t K = parameter->K, at = first * K;
     float *moment1 = optimizer->moment1[index] + at, *moment2 = optimizer->moment2[index] + at;
     const float *gradient = parameter->gradient + at;
-    float *master = optimizer->master[index] ? optimizer->master[index] + at : NULL;
-    float *weight = master ? master : parameter->matrix ? buffer : parameter->vector + at;
-    for (size_t n = 0; weight == buffer && n < rows; n++)
+    if (optimizer->rest[index]) {
+        uint16_t *halves = (uint16_t *)(void *)buffer;
+        get_halves(halves, parameter, first, rows);
+        update_halves(halves, optimizer->rest[index] + at, moment1, moment2, gradient, rows * K, update,
+                      parameter->decay);
+        set_halves(parameter, first, rows, halves);
+        return;
+    }
+    float *weight = parameter->matrix ? buffer : parameter->vector + at;
+    for (size_t n = 0; parameter->matrix && n < rows; n++)
         strata_matrix_get_row(weight + n * K, parameter->matrix, parameter->first_row + first + n);
-    update_values(weight, moment1, moment2, gradient, rows * K, update, parameter->decay);
-    if (parameter->matrix)
-        strata_matrix_set_rows(parameter->matrix, parameter->first_row + first, rows, weight);
-    else if (master)
-        for (size_t i = 0; i < rows * K; i++)
-            parameter->vector[at + i] = strata_bf16_widen(strata_bf16_round(master[i]));
+    update_floats(weight, moment1, moment2, gradient, rows * K, update, parameter->decay);
+    if (parameter->matrix) strata_matrix_set_rows(parameter->matrix, parameter->first_row + first, rows, weight);
 }
 
-/* Rows of one task: at least one. */
-static size_t piece_rows(const struct strata_parameter *parameter) {
-    size_t rows = PIECE_VALUES / parameter->K;
-    return rows ? rows : 1;
+size_t strata_optimizer_rows(const struct strata_parameter *parameter) {
+    const size_t rows = PIECE_VALUES / parameter->K / LINE_ROWS * LINE_ROWS;
+    return rows ? rows : parameter->matrix ? LINE_ROWS : 1;
+}
+
+/* ---- what a checkpoint has ---- */
+
+bool strata_optimizer_has(const struct strata_optimizer *optimizer, enum strata_optimizer_part part, size_t index) {
+    return part != STRATA_PART_MASTER || optimizer->rest[index];
+}
+
+void strata_optimizer_get(float *out, const struct strata_optimizer *optimizer, enum strata_optimizer_part part,
+                          size_t index, size_t first, size_t rows) {
+    const struct strata_parameter *parameter = &optimizer->parameters[index];
+    const size_t K = parameter->K, at = first * K, count = rows * K;
+    const float *moment2 = optimizer->moment2[index] + at;
+    if (part != STRATA_PART_MASTER) {
+        memcpy(out, part == STRATA_PART_MOMENT1 ? optimizer->moment1[index] + at : moment2, count * sizeof *out);
+        for (size_t i = 0; part == STRATA_PART_MOMENT2 && i < count; i++) take_mark(&out[i]);
+        return;
+    }
+    for (size_t n = 0; n < rows; n++) {
+        if (parameter->matrix)
+            strata_matrix_get_row(out + n * K, parameter->matrix, parameter->first_row + first + n);
+        else
+            memcpy(out + n * K, parameter->vector + at + n * K, K * sizeof *out);
+    }
+    for (size_t i = 0; i < count; i++) {
+        float v = moment2[i];
+        out[i] = strata_bf16_rejoin(strata_bf16_round(out[i]), optimizer->rest[index][at + i], take_mark(&v));
+    }
+}
+
+void strata_optimizer_set(struct strata_optimizer *optimizer, enum strata_optimizer_part part, size_t index,
+                          size_t first, size_t rows, const float *values) {
+    const struct strata_parameter *parameter = &optimizer->parameters[index];
+    const size_t at = first * parameter->K, count = rows * parameter->K;
+    float *moment2 = optimizer->moment2[index] + at;
+    if (part == STRATA_PART_MOMENT1) memcpy(optimizer->moment1[index] + at, values, count * sizeof *values);
+    for (size_t i = 0; part == STRATA_PART_MOMENT2 && i < count; i++) {
+        const uint32_t mark = take_mark(&moment2[i]);
+        moment2[i] = values[i];
+        set_mark(&moment2[i], mark);
+    }
+    if (part != STRATA_PART_MASTER) return;
+    if (parameter->matrix) strata_matrix_set_rows(parameter->matrix, parameter->first_row + first, rows, values);
+    for (size_t i = 0; i < count; i++) {
+        if (!parameter->matrix) parameter->vector[at + i] = strata_bf16_widen(strata_bf16_round(values[i]));
+        optimizer->rest[index][at + i] = strata_bf16_rest(values[i]);
+        set_mark(&moment2[i], strata_bf16_tied_up(values[i]));
+    }
 }
 
 struct work {
@@ -134,7 +236,7 @@ static void update_task(void *context, size_t task, size_t worker) {
             high = middle;
     }
     const struct strata_parameter *parameter = &optimizer->parameters[low];
-    size_t most = piece_rows(parameter), first = (task - work->first_task[low]) * most;
+    size_t most = strata_optimizer_rows(parameter), first = (task - work->first_task[low]) * most;
     size_t rows = parameter->rows - first < most ? parameter->rows - first : most;
     update_rows(&work->update, low, first, rows, work->buffers + worker * work->buffer_values);
 }
@@ -155,7 +257,7 @@ int strata_optimizer_step(struct strata_optimizer *optimizer, double norm, doubl
     size_t widest = 0;
     int code = strata_alloc(&work.first_task, optimizer->count + 1, sizeof *work.first_task, err);
     for (size_t i = 0; !code && i < optimizer->count; i++) {
-        size_t rows = piece_rows(&optimizer->parameters[i]), K = optimizer->parameters[i].K;
+        size_t rows = strata_optimizer_rows(&optimizer->parameters[i]), K = optimizer->parameters[i].K;
         work.first_task[i + 1] = work.first_task[i] + (optimizer->parameters[i].rows + rows - 1) / rows;
         if (optimizer->parameters[i].matrix && rows * K > widest) widest = rows * K;
     }

@@ -220,7 +220,7 @@ static void tell_plan(const struct strata_trainer *trainer, const struct strata_
         .weight_bytes = trainer->model->weights.packed_bytes,
         .reference_bytes = trainer->reference ? trainer->reference->weights.packed_bytes : 0,
         .gradient_bytes = trainer->gradients.count * sizeof(float),
-        .optimizer_bytes = trainer->optimizer.block_values * sizeof(float),
+        .optimizer_bytes = trainer->optimizer.block_bytes,
         .tape_bytes = strata_tape_bytes(&trainer->model->config, trainer->compute, &trainer->tape_options),
         .feature_bytes = trainer->features.limit,
         .warmup = (double)trainer->schedule.warmup,
