@@ -122,6 +122,37 @@ static int8_t round_int8(float value) {
         }                                                                                                              \
     }
 
+/* Rows of one panel of a bf16 matrix, out of it or into it. A pair of inputs stands side by side in both and is moved
+ * as one. */
+#define PAIR (2 * sizeof(uint16_t))
+static void get_rows_bf16(uint16_t *restrict out, const struct strata_matrix *matrix, size_t first, size_t rows) {
+    const size_t K = matrix->K;
+    const uint16_t *panel = (const uint16_t *)matrix->panels + position(matrix, first, 0);
+    for (size_t begin = 0; begin < K; begin += STRIP) {
+        const size_t end = K - begin < STRIP ? K : begin + STRIP;
+        for (size_t row = 0; row < rows; row++) {
+            uint16_t *w = out + row * K;
+            const uint16_t *source = panel + row * 2;
+            for (size_t k = begin; k + 1 < end; k += 2) memcpy(&w[k], &source[k * STRATA_PANEL], PAIR);
+            if (end % 2) w[end - 1] = source[(end - 1) * STRATA_PANEL];
+        }
+    }
+}
+static void set_pairs_bf16(const struct strata_matrix *matrix, size_t first, size_t rows,
+                           const uint16_t *restrict source) {
+    const size_t K = matrix->K;
+    uint16_t *panel = (uint16_t *)matrix->panels + position(matrix, first, 0);
+    for (size_t begin = 0; begin < K; begin += STRIP) {
+        const size_t end = K - begin < STRIP ? K : begin + STRIP;
+        for (size_t row = 0; row < rows; row++) {
+            const uint16_t *w = source + row * K;
+            uint16_t *target = panel + row * 2;
+            for (size_t k = begin; k + 1 < end; k += 2) memcpy(&target[k * STRATA_PANEL], &w[k], PAIR);
+            if (end % 2) target[(end - 1) * STRATA_PANEL] = w[end - 1];
+        }
+    }
+}
+
 static void set_rows(struct strata_matrix *matrix, size_t first, size_t rows, const float *source) {
     if (matrix->type == STRATA_WEIGHT_F32) {
         SET_ROWS(float, float, AS_IS)
@@ -137,7 +168,7 @@ static void set_rows_bf16(struct strata_matrix *matrix, size_t first, size_t row
     } else if (matrix->type == STRATA_WEIGHT_INT8) {
         SET_ROWS_INT8(uint16_t, strata_bf16_widen)
     } else {
-        SET_ROWS(uint16_t, uint16_t, AS_IS)
+        set_pairs_bf16(matrix, first, rows, source);
     }
 }
 
@@ -161,15 +192,6 @@ void strata_matrix_set_rows_bf16(struct strata_matrix *matrix, size_t first, siz
     }
 }
 
-/* Of the rows of one panel. */
-static void get_rows_bf16(uint16_t *out, const struct strata_matrix *matrix, size_t first, size_t rows) {
-    const uint16_t *panels = matrix->panels;
-    for (size_t begin = 0; begin < matrix->K; begin += STRIP) {
-        const size_t end = matrix->K - begin < STRIP ? matrix->K : begin + STRIP;
-        for (size_t row = 0; row < rows; row++)
-            for (size_t k = begin; k < end; k++) out[row * matrix->K + k] = panels[position(matrix, first + row, k)];
-    }
-}
 void strata_matrix_get_rows_bf16(uint16_t *out, const struct strata_matrix *matrix, size_t first, size_t rows) {
     while (rows) {
         const size_t count = rows_in_panel(first, rows);
