@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "cli/study_setup.h"
 #include "cli/terminal.h"
+#include "report/study_results.h"
 
 #define ID(name) STRATA_OPTION_ID_##name
 
@@ -36,28 +37,37 @@ static double seconds_of(const json_t *times, const json_t *table, double row) {
     return count > 0 ? sum / count : (double)NAN;
 }
 
-static double percent_of(const json_t *row, const char *group, const char *column, const char *key) {
-    return 100 * strata_json_number_or_nan(json_object_get(json_object_get(row, group), column), key);
+static void put_value(struct strata_table *out, const json_t *row, const char *group, const char *key,
+                      const struct strata_results_column *column, bool signs) {
+    double value = strata_results_number(row, group, column, key);
+    if (isfinite(value))
+        strata_table_cell(out, signs ? "%+.*f" : "%.*f", column->digits, value);
+    else
+        strata_table_cell(out, "-");
 }
 
-static void put_row(struct strata_table *out, const json_t *table, const json_t *row, const json_t *times) {
-    const char *family = strata_json_text(table, "family");
+static void put_range(struct strata_table *out, const json_t *row, const char *group, const char *low, const char *high,
+                      const struct strata_results_column *column, bool signs) {
+    double from = strata_results_number(row, group, column, low);
+    int digits = column->digits;
+    if (isfinite(from))
+        strata_table_cell(out, signs ? "%+.*f to %+.*f" : "%.*f to %.*f", digits, from, digits,
+                          strata_results_number(row, group, column, high));
+    else
+        strata_table_cell(out, "-");
+}
+
+static void put_row(struct strata_table *out, const json_t *table, const json_t *row, const json_t *times,
+                    const struct strata_results_column *column) {
     const json_t *cost = json_object_get(row, "cost");
-    double updates = strata_json_number_or_nan(cost, "sft_steps"), low = percent_of(row, "score", family, "low");
-    double claim_low = percent_of(row, "claim", family, "wide_low");
+    double updates = strata_json_number_or_nan(cost, "sft_steps");
     strata_table_cell(out, "%.0f %s", strata_json_number_or_nan(row, "row"), strata_json_text(row, "paradigm"));
-    put_number(out, "%.1f", percent_of(row, "score", family, "mean"));
-    if (isfinite(low))
-        strata_table_cell(out, "%.1f to %.1f", low, percent_of(row, "score", family, "high"));
-    else
-        strata_table_cell(out, "-");
-    put_number(out, "%.1f", percent_of(row, "score", family, "spread"));
-    put_number(out, "%+.1f", percent_of(row, "claim", family, "mean"));
-    if (isfinite(claim_low))
-        strata_table_cell(out, "%+.1f to %+.1f", claim_low, percent_of(row, "claim", family, "wide_high"));
-    else
-        strata_table_cell(out, "-");
-    put_number(out, "%.3f", percent_of(row, "claim", family, "p_holm") / 100);
+    put_value(out, row, "score", "mean", column, false);
+    put_range(out, row, "score", "low", "high", column, false);
+    put_value(out, row, "score", "spread", column, false);
+    put_value(out, row, "claim", "mean", column, true);
+    put_range(out, row, "claim", "wide_low", "wide_high", column, true);
+    put_number(out, "%.3f", strata_results_number(row, "claim", column, "p_holm") / column->scale);
     put_number(out, "%.0f", (isfinite(updates) ? updates : 0) + strata_json_number_or_nan(cost, "grpo_steps"));
     put_count(out,
               strata_json_number_or_nan(cost, "trained_tokens") + strata_json_number_or_nan(cost, "sampled_tokens"));
@@ -68,16 +78,17 @@ static void print_table(const json_t *results, const json_t *table, const json_t
     static const char *const heads[] = {"right",   "over samples", "+- seeds", "12 - k", "over both",
                                         "p, Holm", "updates",      "tokens",   "seconds"};
     struct strata_table out = {.columns = 10};
-    const char *family = strata_json_text(table, "family");
+    const struct strata_results_column column = strata_results_main(results, table);
     size_t index;
     json_t *row;
-    strata_table_cell(&out, "%s, %s", strcmp(strata_json_text(table, "metric"), "cmab") == 0 ? "CMAB" : "PISM", family);
+    strata_table_cell(&out, "%s, %s%s%s", strata_results_measure(table), strata_json_text(table, "family"),
+                      column.benchmark ? ": " : "", column.benchmark ? column.name : "");
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) strata_table_cell(&out, "%s", heads[i]);
     strata_table_cell(&out, "before training");
-    put_number(&out, "%.1f", percent_of(results, "base", family, "mean"));
+    put_value(&out, results, "base", "mean", &column, false);
     for (size_t i = 2; i < 10; i++) strata_table_cell(&out, "-");
     json_array_foreach(json_object_get(table, "rows"), index, row) {
-        put_row(&out, table, row, times);
+        put_row(&out, table, row, times, &column);
     }
     putchar('\n');
     strata_table_print(&out, 0, false);
@@ -98,7 +109,8 @@ int strata_cli_study_print(json_t *results, const json_t *times, const struct st
     json_array_foreach(json_object_get(results, "tables"), index, table) {
         print_table(results, table, times);
     }
-    printf("\nPercent right on the family's test samples; 95 %% intervals over test samples, and for row 12 minus row "
+    printf("\nPercent right on the family's test samples (or the first benchmark's number); 95 %% intervals over test "
+           "samples, and for row 12 minus row "
            "k over "
            "samples and seeds.\nAll columns, claims and difficulty: %s/tables.md (results.json, times.json); a page: "
            "strata report %s\n",

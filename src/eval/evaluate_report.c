@@ -162,6 +162,7 @@ int strata_eval_report(json_t **result, struct evaluation *run, struct strata_er
     int code = gather(rows, run, err);
     /* Nothing graded: no metrics, not zeros. */
     if (!code && json_array_size(rows)) code = metrics_of(&metrics, &fine, rows, run, err);
+    if (!code) code = strata_headline_parts(rows, options->benchmark, options->kit, err);
     if (!code) {
         *result = json_pack(
             "{s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:b, s:s, s:b, s:s, s:s}",

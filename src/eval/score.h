@@ -29,5 +29,8 @@ int strata_primary_metric(json_t **out, const json_t *metrics, enum strata_bench
                           struct strata_error *err);
 /* The number that the paper prints, from this benchmark's metrics; NaN where there is none. */
 double strata_headline(const json_t *metrics, enum strata_benchmark benchmark);
+/* Sets `headline` of each graded row: what it adds. The mean over the rows that have a number is strata_headline of
+ * them all; null: the row does not count (another split) or has none. */
+int strata_headline_parts(json_t *rows, enum strata_benchmark benchmark, enum strata_kit kit, struct strata_error *err);
 
 #endif

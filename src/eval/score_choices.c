@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "eval/python.h"
 #include "eval/score.h"
 
 json_t *strata_choice_truth(const json_t *answer, enum strata_benchmark benchmark) {
@@ -181,4 +182,47 @@ double strata_headline(const json_t *metrics, enum strata_benchmark benchmark) {
     default:
         return number_at(json_object_get(metrics, benchmark == STRATA_MMMU ? "validation" : "none"), "Overall");
     }
+}
+
+/* 1 or 0, a share of 1 (MM-Vet), or NaN. */
+static int row_share(double *out, const json_t *row, enum strata_benchmark benchmark, enum strata_kit kit,
+                     struct strata_error *err) {
+    const json_t *cell =
+        json_object_get(row, benchmark == STRATA_MMVET || benchmark == STRATA_HALLUSIONBENCH ? "score" : "hit");
+    const json_t *split = json_object_get(row, "split");
+    json_t *right = NULL;
+    int code = 0;
+    *out = json_is_boolean(cell) ? json_is_true(cell) : (double)NAN;
+    if (benchmark == STRATA_MATHVISTA) {
+        code = strata_mathvista_check(&right, row, false, kit, err);
+        *out = json_is_true(right);
+        json_decref(right);
+    } else if (json_is_string(cell)) {
+        struct strata_span text = {json_string_value(cell), json_string_length(cell)};
+        if (!strata_python_float(out, text)) *out = (double)NAN;
+    } else if (json_is_number(cell)) {
+        *out = json_number_value(cell);
+    }
+    if (strata_benchmarks[benchmark].choices && (benchmark == STRATA_MMMU || split) &&
+        !cell_is(row, "split", benchmark == STRATA_MMMU ? "validation" : "none"))
+        *out = (double)NAN;
+    return code;
+}
+
+int strata_headline_parts(json_t *rows, enum strata_benchmark benchmark, enum strata_kit kit,
+                          struct strata_error *err) {
+    /* OCRBench's number is a sum of a thousand rows. */
+    double scale = strata_benchmarks[benchmark].choices ? 1
+                   : benchmark == STRATA_OCRBENCH       ? (double)json_array_size(rows) / 10
+                                                        : 100;
+    size_t index;
+    json_t *row;
+    json_array_foreach(rows, index, row) {
+        double share = (double)NAN;
+        int code = row_share(&share, row, benchmark, kit, err);
+        if (code) return code;
+        if (json_object_set_new(row, "headline", isfinite(share) ? json_real(scale * share) : json_null()))
+            return strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
+    }
+    return 0;
 }

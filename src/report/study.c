@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "report/html.h"
 #include "report/plot.h"
+#include "report/study_results.h"
 
 #define ROWS         12
 #define RESULT_LIMIT ((size_t)256 << 20)
@@ -49,10 +50,6 @@ int strata_report_study_run(char **run, const json_t *results, const char *direc
     return code;
 }
 
-static const char *title_of(const json_t *table) {
-    return strcmp(strata_json_text(table, "metric"), "cmab") == 0 ? "CMAB" : "PISM";
-}
-
 static const json_t *field_of(const json_t *row, const char *group, const char *column) {
     return json_object_get(json_object_get(row, group), column);
 }
@@ -63,52 +60,55 @@ static void row_name(char out[48], const json_t *row) {
     snprintf(out, 48, "%.0f %.40s", strata_json_number_or_nan(row, "row"), strata_json_text(row, "paradigm"));
 }
 
-/* An axis of percent or points around all spans, its ends at multiples of five. */
+/* An axis around all spans, its ends at multiples of five hundredths of the column's scale. */
 static void set_axis(struct strata_plot *plot, const struct strata_plot_span *spans, size_t count, double include,
-                     const char *label) {
-    double low = include, high = include;
+                     const struct strata_results_column *column, const char *label) {
+    double low = include, high = include, step = column->digits > 1 ? 0.05 : 5;
     for (size_t i = 0; i < count; i++) {
         if (!isfinite(spans[i].mean)) continue;
         low = fmin(isfinite(low) ? low : spans[i].low, spans[i].low);
         high = fmax(isfinite(high) ? high : spans[i].high, spans[i].high);
     }
     if (!isfinite(low)) low = high = 0;
-    low = floor(low / 5 - 1e-9) * 5;
-    high = ceil(high / 5 + 1e-9) * 5;
+    low = floor(low / step - 1e-9) * step;
+    high = ceil(high / step + 1e-9) * step;
     strata_plot_linear(&plot->x, low, high, label);
 }
 
-static void put_forest(struct strata_buffer *page, const json_t *results, const json_t *table, size_t number,
-                       bool claim) {
-    const char *family = strata_json_text(table, "family");
+static void put_forest(struct strata_buffer *page, const json_t *results, const json_t *table, const char *place,
+                       const struct strata_results_column *column, bool claim) {
     struct strata_plot_span spans[ROWS];
-    char names[ROWS][48], id[32], title[160];
+    char names[ROWS][48], id[72], title[160];
     size_t index, count = 0;
     json_t *row;
-    double base = 100 * strata_json_number_or_nan(json_object_get(json_object_get(results, "base"), family), "mean");
-    struct strata_plot_limit limit = {claim ? 0 : base, claim ? "equal" : "before training"};
+    struct strata_plot_limit limit = {claim ? 0 : strata_results_number(results, "base", column, "mean"),
+                                      claim ? "equal" : "before training"};
+    const char *group = claim ? "claim" : "score";
     json_array_foreach(json_object_get(table, "rows"), index, row) {
-        const json_t *field = field_of(row, claim ? "claim" : "score", family);
         bool claimed = strata_json_number_or_nan(row, "row") == ROWS;
         if (count == ROWS || (claim && claimed)) continue;
+        double p = strata_results_number(row, group, column, "p_holm") / column->scale;
         row_name(names[count], row);
-        spans[count] = (struct strata_plot_span){
-            .name = names[count],
-            .mean = 100 * strata_json_number_or_nan(field, "mean"),
-            .low = 100 * strata_json_number_or_nan(field, claim ? "wide_low" : "low"),
-            .high = 100 * strata_json_number_or_nan(field, claim ? "wide_high" : "high"),
-            .colour = claimed || (claim && strata_json_number_or_nan(field, "p_holm") < 0.05) ? 4 : 0};
+        spans[count] =
+            (struct strata_plot_span){.name = names[count],
+                                      .mean = strata_results_number(row, group, column, "mean"),
+                                      .low = strata_results_number(row, group, column, claim ? "wide_low" : "low"),
+                                      .high = strata_results_number(row, group, column, claim ? "wide_high" : "high"),
+                                      .colour = claimed || (claim && p < 0.05) ? 4 : 0};
         count++;
     }
-    snprintf(id, sizeof id, "forest-%zu-%d", number, claim);
-    snprintf(title, sizeof title, claim ? "Row 12 minus row k on %.80s" : "Right answers on %.80s", family);
+    snprintf(id, sizeof id, "forest-%.47s-%d", place, claim);
+    snprintf(title, sizeof title, claim ? "Row 12 minus row k on %.80s" : "Right answers on %.80s", column->name);
     struct strata_plot plot = {.id = id,
                                .title = title,
                                .width = 520,
                                .description = claim ? "Differences in points with 95 percent intervals over test "
                                                       "samples and seeds; to the right row 12 is better."
-                                                    : "Percent with 95 percent intervals over test samples."};
-    set_axis(&plot, spans, count, limit.x, claim ? "points" : "percent right");
+                                                    : "Scores with 95 percent intervals over test samples."};
+    set_axis(&plot, spans, count, limit.x, column,
+             claim               ? "points"
+             : column->benchmark ? "the benchmark's number"
+                                 : "percent right");
     strata_buffer_text(page, "<figure><figcaption>");
     strata_html_text(page, title);
     strata_buffer_text(page, "</figcaption>\n");
@@ -119,21 +119,46 @@ static void put_forest(struct strata_buffer *page, const json_t *results, const 
                                  : "<p class=\"note\">Intervals over test samples; row 12 is coloured.</p></figure>\n");
 }
 
+/* The family's own test samples in the open; benchmarks fold. */
+static void put_forests(struct strata_buffer *page, const json_t *results, const json_t *table, size_t number) {
+    const struct strata_results_column first = strata_results_main(results, table);
+    size_t index;
+    json_t *column;
+    json_array_foreach(json_object_get(results, "columns"), index, column) {
+        const struct strata_results_column unit = strata_results_column(column);
+        bool open = strcmp(unit.name, first.name) == 0;
+        char place[48];
+        if (!open && !unit.benchmark) continue;
+        snprintf(place, sizeof place, open ? "%zu" : "%zu-%zu", number, index);
+        if (!open) {
+            strata_buffer_text(page, "<details><summary>");
+            strata_html_text(page, unit.name);
+            strata_buffer_text(page, "</summary>");
+        }
+        strata_buffer_text(page, "<div class=\"pair\">\n");
+        put_forest(page, results, table, place, &unit, false);
+        put_forest(page, results, table, place, &unit, true);
+        strata_buffer_text(page, open ? "</div>\n" : "</div></details>\n");
+    }
+}
+
 /* ---- tables ---- */
 
-static void put_field(struct strata_buffer *page, const json_t *field, bool benchmark, bool signs) {
+static void put_field(struct strata_buffer *page, const json_t *field, const struct strata_results_column *column,
+                      bool signs) {
+    int digits = column->digits;
+    double scale = column->scale;
     if (!field || !isfinite(strata_json_number_or_nan(field, "mean"))) {
         strata_buffer_text(page, "<td>–</td>");
         return;
     }
-    double scale = benchmark ? 1 : 100;
-    strata_buffer_printf(page, signs ? "<td>%+.*f" : "<td>%.*f", benchmark ? 3 : 1,
+    strata_buffer_printf(page, signs ? "<td>%+.*f" : "<td>%.*f", digits,
                          scale * strata_json_number_or_nan(field, "mean"));
     if (json_object_get(field, "low"))
         strata_buffer_printf(
-            page, signs ? " <span class=\"n\">[%+.1f, %+.1f]</span>" : " <span class=\"n\">[%.1f, %.1f]</span>",
-            100 * strata_json_number_or_nan(field, signs ? "wide_low" : "low"),
-            100 * strata_json_number_or_nan(field, signs ? "wide_high" : "high"));
+            page, signs ? " <span class=\"n\">[%+.*f, %+.*f]</span>" : " <span class=\"n\">[%.*f, %.*f]</span>", digits,
+            scale * strata_json_number_or_nan(field, signs ? "wide_low" : "low"), digits,
+            scale * strata_json_number_or_nan(field, signs ? "wide_high" : "high"));
     strata_buffer_text(page, "</td>");
 }
 
@@ -165,8 +190,8 @@ static void put_numbers(struct strata_buffer *page, const json_t *results, const
                        "<th class=\"first\">SFT samples</th><th>updates</th><th>GRPO samples</th><th>updates</th>"
                        "<th>tokens trained</th><th>sampled</th></tr></thead>\n<tbody><tr><td>before training</td>");
     json_array_foreach(columns, c, column) {
-        put_field(page, json_object_get(base, strata_json_text(column, "name")),
-                  strcmp(strata_json_text(column, "kind"), "benchmark") == 0, false);
+        const struct strata_results_column unit = strata_results_column(column);
+        put_field(page, json_object_get(base, unit.name), &unit, false);
     }
     strata_buffer_text(page, "<td class=\"first\"></td><td></td><td></td><td></td><td></td><td></td></tr>\n");
     json_array_foreach(json_object_get(table, "rows"), index, row) {
@@ -176,8 +201,8 @@ static void put_numbers(struct strata_buffer *page, const json_t *results, const
         strata_html_text(page, name);
         strata_buffer_text(page, "</td>");
         json_array_foreach(columns, c, column) {
-            put_field(page, field_of(row, "score", strata_json_text(column, "name")),
-                      strcmp(strata_json_text(column, "kind"), "benchmark") == 0, false);
+            const struct strata_results_column unit = strata_results_column(column);
+            put_field(page, field_of(row, "score", unit.name), &unit, false);
         }
         put_cost(page, row);
         strata_buffer_text(page, "</tr>\n");
@@ -185,30 +210,50 @@ static void put_numbers(struct strata_buffer *page, const json_t *results, const
     strata_buffer_text(page, "</tbody></table></div></details>\n");
 }
 
-static void put_claims(struct strata_buffer *page, const json_t *table) {
-    const char *family = strata_json_text(table, "family");
-    size_t index;
-    json_t *row;
+static void put_claim(struct strata_buffer *page, const json_t *row, const struct strata_results_column *column,
+                      bool alone) {
+    double p = strata_results_number(row, "claim", column, "p_holm") / column->scale,
+           spread = strata_results_number(row, "claim", column, "spread");
+    put_field(page, field_of(row, "claim", column->name), column, true);
+    if (alone) return;
+    if (isfinite(spread))
+        strata_buffer_printf(page, "<td>%.*f</td>", column->digits, spread);
+    else
+        strata_buffer_text(page, "<td></td>");
+    if (isfinite(p))
+        strata_buffer_printf(page, "<td>%.3f</td>", p);
+    else
+        strata_buffer_text(page, "<td></td>");
+}
+
+static void put_claims(struct strata_buffer *page, const json_t *results, const json_t *table) {
+    const json_t *columns = json_object_get(results, "columns");
+    size_t index, c;
+    json_t *row, *column;
     strata_buffer_text(page, "<details><summary>Row 12 minus row k</summary><div class=\"scroll\" tabindex=\"0\">\n"
-                             "<table class=\"numbers\"><thead><tr><th>row</th><th>all</th><th>");
-    strata_html_text(page, family);
-    strata_buffer_text(page, "</th><th>± over seeds</th><th>p, Holm</th></tr></thead>\n<tbody>");
+                             "<table class=\"numbers\"><thead><tr><th>row</th>");
+    json_array_foreach(columns, c, column) {
+        if (!strata_results_compared(column, table)) continue;
+        strata_buffer_text(page, "<th>");
+        strata_html_text(page, strata_json_text(column, "name"));
+        strata_buffer_text(page, strcmp(strata_json_text(column, "kind"), "all") == 0
+                                     ? "</th>"
+                                     : "</th><th>± over seeds</th><th>p, Holm</th>");
+    }
+    strata_buffer_text(page, "</tr></thead>\n<tbody>");
     json_array_foreach(json_object_get(table, "rows"), index, row) {
-        const json_t *own = field_of(row, "claim", family);
-        double p = strata_json_number_or_nan(own, "p_holm");
         char name[48];
-        if (!own) continue;
+        if (!json_object_get(row, "claim")) continue;
         row_name(name, row);
         strata_buffer_text(page, "<tr><td>");
         strata_html_text(page, name);
         strata_buffer_text(page, "</td>");
-        put_field(page, field_of(row, "claim", "all"), false, true);
-        put_field(page, own, false, true);
-        strata_buffer_printf(page, "<td>%.1f</td>", 100 * strata_json_number_or_nan(own, "spread"));
-        if (isfinite(p))
-            strata_buffer_printf(page, "<td>%.3f</td></tr>\n", p);
-        else
-            strata_buffer_text(page, "<td></td></tr>\n");
+        json_array_foreach(columns, c, column) {
+            const struct strata_results_column unit = strata_results_column(column);
+            if (strata_results_compared(column, table))
+                put_claim(page, row, &unit, strcmp(strata_json_text(column, "kind"), "all") == 0);
+        }
+        strata_buffer_text(page, "</tr>\n");
     }
     strata_buffer_text(page, "</tbody></table></div></details>\n");
 }
@@ -233,31 +278,27 @@ static void put_paper(struct strata_buffer *page, const json_t *results, const j
 /* ---- summary ---- */
 
 static void put_tile(struct strata_buffer *page, const json_t *results, const json_t *table) {
-    const char *family = strata_json_text(table, "family");
-    size_t index, ahead = 0, certain = 0, compared = 0;
-    json_t *row;
-    double score = (double)NAN;
-    double base = 100 * strata_json_number_or_nan(json_object_get(json_object_get(results, "base"), family), "mean");
-    json_array_foreach(json_object_get(table, "rows"), index, row) {
-        const json_t *claim = field_of(row, "claim", family);
-        double k = strata_json_number_or_nan(row, "row");
-        if (k == ROWS) score = 100 * strata_json_number_or_nan(field_of(row, "score", family), "mean");
-        if (!claim || k < 3 || k > 10) continue;
-        compared++;
-        ahead += strata_json_number_or_nan(claim, "mean") > 0;
-        certain += strata_json_number_or_nan(claim, "mean") > 0 && strata_json_number_or_nan(claim, "p_holm") < 0.05;
-    }
+    const struct strata_results_column column = strata_results_main(results, table);
+    const struct strata_results_claim claim = strata_results_claim(table, column.name);
+    const json_t *rows = json_object_get(table, "rows");
+    const json_t *claimed = json_array_get(rows, json_array_size(rows) ? json_array_size(rows) - 1 : 0);
+    double score = strata_json_number_or_nan(claimed, "row") == ROWS
+                       ? strata_results_number(claimed, "score", &column, "mean")
+                       : (double)NAN;
+    double base = strata_results_number(results, "base", &column, "mean");
+    const char *unit = column.benchmark ? "" : " %";
     strata_buffer_text(page, "<div class=\"tile\"><dt>");
-    strata_html_printf(page, "%s, %s: row 12", title_of(table), family);
+    strata_html_printf(page, "%s, %s: row 12%s%s", strata_results_measure(table), strata_json_text(table, "family"),
+                       column.benchmark ? " on " : "", column.benchmark ? column.name : "");
     strata_buffer_text(page, "</dt><dd>");
     if (isfinite(score))
-        strata_buffer_printf(page, "%.1f %%", score);
+        strata_buffer_printf(page, "%.*f%s", column.digits, score, unit);
     else
         strata_buffer_text(page, "–");
-    strata_buffer_printf(page,
-                         "</dd><dd class=\"detail\">%.1f %% before; ahead of %zu of rows 3 to 10 (%zu compared), with "
-                         "certainty %zu</dd></div>\n",
-                         base, ahead, compared, certain);
+    strata_buffer_text(page, "</dd><dd class=\"detail\">");
+    if (isfinite(base)) strata_buffer_printf(page, "%.*f%s before; ", column.digits, base, unit);
+    strata_buffer_printf(page, "ahead of %zu of rows 3 to 10 (%zu compared), with certainty %zu</dd></div>\n",
+                         claim.ahead, claim.compared, claim.ahead_certain);
 }
 
 static void put_measure(struct strata_buffer *page, const char *family, const char *name, const json_t *agreement) {
@@ -316,16 +357,13 @@ int strata_report_study_put(struct strata_buffer *page, const json_t *results, c
     strata_buffer_text(page, "</p>\n</section>\n");
     json_array_foreach(tables, index, table) {
         strata_buffer_printf(page, "<section aria-labelledby=\"h-table-%zu\">\n<h2 id=\"h-table-%zu\">", index, index);
-        strata_html_printf(page, "Table %zu: %s strata, trained on %s", index + 1, title_of(table),
+        strata_html_printf(page, "Table %zu: %s strata, trained on %s", index + 1, strata_results_measure(table),
                            strata_json_text(table, "family"));
         strata_buffer_text(page, "</h2>\n");
         put_paper(page, results, table);
-        strata_buffer_text(page, "<div class=\"pair\">\n");
-        put_forest(page, results, table, index, false);
-        put_forest(page, results, table, index, true);
-        strata_buffer_text(page, "</div>\n");
+        put_forests(page, results, table, index);
         put_numbers(page, results, table);
-        put_claims(page, table);
+        put_claims(page, results, table);
         code = strata_report_curves_put(page, table, index, directory, err);
         if (code) return code;
         strata_buffer_text(page, "</section>\n");

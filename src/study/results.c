@@ -156,23 +156,22 @@ static int column_intervals(json_t *rows, const struct table *table, const struc
     return code ? code : correct_claims(rows, table, column->name, err);
 }
 
-/* A benchmark of the kit: its headline, seed by seed; the metric is not always a mean over rows. */
+/* A benchmark's number as the kit computes it. */
 static int headline_of(double *out, const struct strata_study_run *run, size_t eval, size_t test,
                        struct strata_error *err) {
     json_t *result = NULL;
     int code = strata_stage_result(&result, run, eval, err);
-    const json_t *value = json_object_get(json_array_get(json_object_get(result, "tests"), test - 1), "headline");
+    const json_t *value = json_object_get(json_array_get(json_object_get(result, "tests"), test - 1), "value");
     *out = json_is_number(value) ? json_number_value(value) : (double)NAN;
     json_decref(result);
     return code;
 }
 
+/* Where the rows of a benchmark cannot be compared: means and spread alone. */
 static int benchmark_scores(json_t *rows, const struct table *table, const struct strata_study_column *column,
                             struct strata_error *err) {
-    double values[SEEDS], base = (double)NAN;
-    int code = strata_stage_done(table->run, table->run->plan.base)
-                   ? headline_of(&base, table->run, table->run->plan.base, column->benchmark, err)
-                   : 0;
+    double values[SEEDS];
+    int code = 0;
     for (size_t r = 0; r < table->count && !code; r++) {
         const struct row *row = &table->rows[r];
         double sum = 0;
@@ -292,8 +291,7 @@ static int table_json(json_t **out, struct table *table, struct strata_error *er
     }
     for (size_t c = 0; c < table->scores->column_count && !code; c++) {
         const struct strata_study_column *column = &table->scores->columns[c];
-        code =
-            column->benchmark ? benchmark_scores(rows, table, column, err) : column_intervals(rows, table, column, err);
+        code = column->count ? column_intervals(rows, table, column, err) : benchmark_scores(rows, table, column, err);
     }
     for (size_t r = 0; r < table->count; r++) json_decref(table->rows[r].reason);
     *out = json_pack("{s:s, s:s, s:o, s:o}", "metric", strata_metric_names[table->metric], "family",
@@ -324,13 +322,15 @@ static json_t *columns_json(const struct strata_study_run *run, const struct str
     json_t *list = json_array();
     for (size_t c = 0; c < scores->column_count; c++) {
         const struct strata_study_column *column = &scores->columns[c];
-        json_array_append_new(
-            list, json_pack("{s:s, s:I, s:s, s:s?}", "name", column->name, "samples", (json_int_t)column->count, "kind",
-                            column->benchmark     ? "benchmark"
-                            : column->ability     ? "ability"
-                            : column->family >= 0 ? "family"
-                                                  : "all",
-                            "family", column->family >= 0 ? run->recipe->families[column->family].name : NULL));
+        json_array_append_new(list, json_pack("{s:s, s:I, s:i, s:i, s:s, s:s?}", "name", column->name, "samples",
+                                              (json_int_t)column->count, "scale", column->benchmark ? 1 : 100, "digits",
+                                              (int)column->digits, "kind",
+                                              column->benchmark     ? "benchmark"
+                                              : column->ability     ? "ability"
+                                              : column->family >= 0 ? "family"
+                                                                    : "all",
+                                              "family",
+                                              column->family >= 0 ? run->recipe->families[column->family].name : NULL));
     }
     return list;
 }
@@ -344,7 +344,7 @@ static int base_json(json_t **out, const struct strata_study_run *run, const str
         const struct strata_study_column *column = &scores->columns[c];
         struct strata_series series = {1, &values, NULL};
         struct strata_interval interval;
-        if (column->benchmark) {
+        if (!column->count) {
             double value;
             code = headline_of(&value, run, run->plan.base, column->benchmark, err);
             json_object_set_new(*out, column->name, json_pack("{s:o}", "mean", number(value)));

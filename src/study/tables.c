@@ -5,13 +5,10 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "report/study_results.h"
 
 static bool is_kind(const json_t *column, const char *kind) {
     return strcmp(strata_json_text(column, "kind"), kind) == 0;
-}
-
-static const char *title_of(const json_t *table) {
-    return strcmp(strata_json_text(table, "metric"), "cmab") == 0 ? "CMAB" : "PISM";
 }
 
 /* A number in thousands or millions. */
@@ -34,19 +31,20 @@ static void put_rule(struct strata_buffer *out, size_t columns) {
 
 /* ---- scores ---- */
 
-/* "58.3 [55.1, 61.4] ± 0.8": percent, interval over test samples, spread over seeds. */
-static void put_score(struct strata_buffer *out, const json_t *score, bool benchmark, bool seeds) {
-    double scale = benchmark ? 1 : 100;
-    int digits = benchmark ? 3 : 1;
-    if (!score) {
+/* "58.3 [55.1, 61.4] ± 0.8": percent, or the benchmark's unit; interval over test samples, spread over seeds. */
+static void put_score(struct strata_buffer *out, const json_t *field, const struct strata_results_column *column,
+                      bool seeds) {
+    int digits = column->digits;
+    double scale = column->scale, mean = strata_json_number_or_nan(field, "mean");
+    if (!isfinite(mean)) {
         strata_buffer_text(out, " – |");
         return;
     }
-    strata_buffer_printf(out, " %.*f", digits, scale * strata_json_number_or_nan(score, "mean"));
-    if (json_object_get(score, "low"))
-        strata_buffer_printf(out, " [%.1f, %.1f]", 100 * strata_json_number_or_nan(score, "low"),
-                             100 * strata_json_number_or_nan(score, "high"));
-    if (seeds) strata_buffer_printf(out, " ± %.*f", digits, scale * strata_json_number_or_nan(score, "spread"));
+    strata_buffer_printf(out, " %.*f", digits, scale * mean);
+    if (json_object_get(field, "low"))
+        strata_buffer_printf(out, " [%.*f, %.*f]", digits, scale * strata_json_number_or_nan(field, "low"), digits,
+                             scale * strata_json_number_or_nan(field, "high"));
+    if (seeds) strata_buffer_printf(out, " ± %.*f", digits, scale * strata_json_number_or_nan(field, "spread"));
     strata_buffer_text(out, " |");
 }
 
@@ -79,8 +77,8 @@ static void put_scores(struct strata_buffer *out, const json_t *results, const j
     strata_buffer_text(out, "| | before training |");
     json_array_foreach(json_object_get(results, "columns"), c, column) {
         if (is_kind(column, "ability") != abilities) continue;
-        const json_t *score = json_object_get(json_object_get(results, "base"), strata_json_text(column, "name"));
-        put_score(out, score, is_kind(column, "benchmark"), false);
+        const struct strata_results_column unit = strata_results_column(column);
+        put_score(out, json_object_get(json_object_get(results, "base"), unit.name), &unit, false);
     }
     strata_buffer_text(out, abilities ? "\n" : " | | | |\n");
     json_array_foreach(json_object_get(table, "rows"), index, row) {
@@ -89,8 +87,8 @@ static void put_scores(struct strata_buffer *out, const json_t *results, const j
                              strata_json_text(row, "paradigm"));
         json_array_foreach(json_object_get(results, "columns"), c, column) {
             if (is_kind(column, "ability") != abilities) continue;
-            const json_t *score = json_object_get(json_object_get(row, "score"), strata_json_text(column, "name"));
-            put_score(out, score, is_kind(column, "benchmark"), seeds);
+            const struct strata_results_column unit = strata_results_column(column);
+            put_score(out, json_object_get(json_object_get(row, "score"), unit.name), &unit, seeds);
         }
         if (!abilities) {
             static const char *const keys[] = {"sft", "grpo"};
@@ -136,51 +134,67 @@ static void put_paper(struct strata_buffer *out, const json_t *table) {
 
 /* ---- the claim ---- */
 
-static void put_difference(struct strata_buffer *out, const json_t *claim) {
+static void put_difference(struct strata_buffer *out, const json_t *row, const struct strata_results_column *column) {
+    const json_t *claim = json_object_get(json_object_get(row, "claim"), column->name);
+    int digits = column->digits;
     if (!claim) {
         strata_buffer_text(out, " – |");
         return;
     }
-    strata_buffer_printf(out, " %+.1f [%+.1f, %+.1f] ± %.1f |", 100 * strata_json_number_or_nan(claim, "mean"),
-                         100 * strata_json_number_or_nan(claim, "wide_low"),
-                         100 * strata_json_number_or_nan(claim, "wide_high"),
-                         100 * strata_json_number_or_nan(claim, "spread"));
+    strata_buffer_printf(out, " %+.*f [%+.*f, %+.*f] ± %.*f |", digits,
+                         strata_results_number(row, "claim", column, "mean"), digits,
+                         strata_results_number(row, "claim", column, "wide_low"), digits,
+                         strata_results_number(row, "claim", column, "wide_high"), digits,
+                         strata_results_number(row, "claim", column, "spread"));
 }
 
+static void put_p(struct strata_buffer *out, const json_t *row, const char *column) {
+    double p = strata_json_number_or_nan(json_object_get(json_object_get(row, "claim"), column), "p_holm");
+    if (isfinite(p))
+        strata_buffer_printf(out, " %.3f |", p);
+    else
+        strata_buffer_text(out, " |");
+}
+
+/* All test samples, the family's with p, each benchmark with p. */
 static void put_claims(struct strata_buffer *out, const json_t *results, const json_t *table) {
-    size_t index, better = 0, certain = 0, worse = 0, compared = 0;
-    json_t *row;
-    const char *family = strata_json_text(table, "family");
-    (void)results;
-    strata_buffer_printf(out,
-                         "**Row 12 minus row k, points** (mean over seeds; 95 %% interval over test samples and seeds; "
-                         "± over seeds; p of the difference on %s, Holm-corrected over rows 3 to 10):\n\n"
-                         "| k | paradigm | all | %s | p |\n|---|---|---:|---:|---:|\n",
-                         family, family);
-    json_array_foreach(json_object_get(table, "rows"), index, row) {
-        const json_t *claims = json_object_get(row, "claim"), *own = json_object_get(claims, family);
-        double k = strata_json_number_or_nan(row, "row"), p = strata_json_number_or_nan(own, "p_holm"),
-               mean = strata_json_number_or_nan(own, "mean");
-        if (!claims) continue;
-        strata_buffer_printf(out, "| %.0f | %s |", k, strata_json_text(row, "paradigm"));
-        put_difference(out, json_object_get(claims, "all"));
-        put_difference(out, own);
-        if (isfinite(p))
-            strata_buffer_printf(out, " %.3f |\n", p);
-        else
-            strata_buffer_text(out, " |\n");
-        if (!own || k < 3 || k > 10) continue;
-        compared++;
-        better += mean > 0;
-        certain += mean > 0 && p < 0.05;
-        worse += mean < 0 && p < 0.05;
+    const json_t *columns = json_object_get(results, "columns");
+    size_t index, c;
+    json_t *row, *column;
+    strata_buffer_text(out, "**Row 12 minus row k, points** (mean over seeds; 95 % interval over test samples and "
+                            "seeds; ± over seeds; p of the difference to its left, Holm-corrected over rows 3 to "
+                            "10):\n\n| k | paradigm |");
+    json_array_foreach(columns, c, column) {
+        if (!strata_results_compared(column, table)) continue;
+        strata_buffer_printf(out, is_kind(column, "all") ? " %s |" : " %s | p |", strata_json_text(column, "name"));
     }
-    if (compared)
-        strata_buffer_printf(
-            out,
-            "\nOf rows 3 to 10, row 12 is ahead of %zu of %zu on %s; with certainty (p < 0.05) of %zu, "
-            "and behind with certainty %zu.\n",
-            better, compared, family, certain, worse);
+    strata_buffer_text(out, "\n|---|---|");
+    json_array_foreach(columns, c, column) {
+        if (strata_results_compared(column, table))
+            strata_buffer_text(out, is_kind(column, "all") ? "---:|" : "---:|---:|");
+    }
+    strata_buffer_text(out, "\n");
+    json_array_foreach(json_object_get(table, "rows"), index, row) {
+        if (!json_object_get(row, "claim")) continue;
+        strata_buffer_printf(out, "| %.0f | %s |", strata_json_number_or_nan(row, "row"),
+                             strata_json_text(row, "paradigm"));
+        json_array_foreach(columns, c, column) {
+            const struct strata_results_column unit = strata_results_column(column);
+            if (!strata_results_compared(column, table)) continue;
+            put_difference(out, row, &unit);
+            if (!is_kind(column, "all")) put_p(out, row, unit.name);
+        }
+        strata_buffer_text(out, "\n");
+    }
+    json_array_foreach(columns, c, column) {
+        const char *name = strata_json_text(column, "name");
+        const struct strata_results_claim claim = strata_results_claim(table, name);
+        if (!strata_results_compared(column, table) || is_kind(column, "all") || !claim.compared) continue;
+        strata_buffer_printf(out,
+                             "\nOf rows 3 to 10, row 12 is ahead of %zu of %zu on %s; with certainty (p < 0.05) of "
+                             "%zu, and behind with certainty %zu.\n",
+                             claim.ahead, claim.compared, name, claim.ahead_certain, claim.behind_certain);
+    }
     strata_buffer_text(out, "\n");
 }
 
@@ -292,17 +306,18 @@ void strata_study_tables(struct strata_buffer *out, const json_t *results) {
                          strata_json_text(settings, "model"), strata_json_text(settings, "data"),
                          strata_json_text(settings, "match"), seeds, seeds == 1 ? "" : "s");
     json_array_foreach(json_object_get(results, "columns"), index, column) {
-        if (is_kind(column, "benchmark") || is_kind(column, "ability")) continue;
+        if (is_kind(column, "ability")) continue;
         strata_buffer_printf(out, "%s%.0f (%s)", index ? ", " : "", strata_json_number_or_nan(column, "samples"),
                              strata_json_text(column, "name"));
     }
     strata_buffer_printf(out,
-                         " test samples, percent; in brackets the 95 %% interval over test samples (bootstrap, %.0f "
+                         " test samples, percent (benchmarks as the kit prints them); in brackets the 95 %% interval "
+                         "over test samples (bootstrap, %.0f "
                          "draws)%s.\n\n",
                          strata_json_number_or_nan(settings, "resamples"),
                          seeds > 1 ? "; ± the standard deviation over seeds" : "");
     json_array_foreach(json_object_get(results, "tables"), index, table) {
-        strata_buffer_printf(out, "## Table %zu: %s, trained on %s\n\n", ++number, title_of(table),
+        strata_buffer_printf(out, "## Table %zu: %s, trained on %s\n\n", ++number, strata_results_measure(table),
                              strata_json_text(table, "family"));
         put_scores(out, results, table, false);
         put_paper(out, table);

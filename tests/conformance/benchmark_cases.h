@@ -275,6 +275,23 @@ static int run_score(json_t **got, const struct conformance_case *one, struct st
 
 /* ---- whole evaluations ---- */
 
+/* The mean of the rows' parts is the number that is printed. */
+static int check_parts(json_t *rows, const json_t *metrics, enum strata_benchmark benchmark, enum strata_kit kit,
+                       struct strata_error *err) {
+    double sum = 0, headline = strata_headline(metrics, benchmark);
+    size_t index, count = 0;
+    json_t *row;
+    int code = strata_headline_parts(rows, benchmark, kit, err);
+    json_array_foreach(rows, index, row) {
+        const json_t *part = json_object_get(row, "headline");
+        count += json_is_number(part);
+        sum += json_number_value(part);
+    }
+    if (code || (!count && !isfinite(headline)) || fabs(sum / (double)count - headline) <= 1e-9) return code;
+    return strata_fail(err, STRATA_ERR_STATE, "the rows' parts have mean %.17g over %zu, the headline is %.17g",
+                       sum / (double)count, count, headline);
+}
+
 /* The reply of the first rule whose text stands in the prompt; each rule counts its own calls. */
 static struct strata_span ruled(json_t *rules, struct strata_span prompt) {
     size_t index;
@@ -390,6 +407,7 @@ static int run_evaluate(json_t **got, const struct conformance_case *one, struct
     if (!code && benchmark == STRATA_HALLUSIONBENCH) code = strata_score_hallusion(&metrics, rows, err);
     if (!code && benchmark == STRATA_MATHVISTA) code = strata_score_mathvista(&metrics, rows, one->kit, err);
     if (!code && benchmark == STRATA_MMVET) code = strata_score_mmvet(&metrics, &fine, rows, true, err);
+    if (!code) code = check_parts(rows, metrics, benchmark, one->kit, err);
     if (code) return code;
     *got = json_pack("{s:o, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "metrics", metrics, "*judge_calls", (int)calls,
                      "*judge_max_tokens", (int)strata_judge_max_tokens(benchmark, one->kit), "*hit",

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <math.h>
+
 #include "base/base64.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -124,6 +126,28 @@ static uint64_t prompts(const struct strata_engine *engine) {
     return stats.prompts;
 }
 
+/* The rows' own numbers have the printed one as their mean. */
+static void check_rows(const json_t *result, const char *dataset) {
+    struct strata_buffer text = {0};
+    char path[128];
+    double sum = 0, value = json_number_value(json_object_get(result, "value"));
+    size_t count = 0;
+    snprintf(path, sizeof path, "%s/%s.rows.jsonl", directory, dataset);
+    assert_int_equal(strata_file_read(&text, path, 0, NULL), 0);
+    for (char *line = strtok(text.data, "\n"); line; line = strtok(NULL, "\n")) {
+        json_t *row = json_loads(line, 0, NULL);
+        const json_t *part = json_object_get(row, "headline");
+        assert_non_null(part);
+        count += json_is_number(part);
+        sum += json_number_value(part);
+        json_decref(row);
+    }
+    if (count && fabs(sum / (double)count - value) > 1e-9)
+        fail_msg("%s: %g, not %g", dataset, sum / (double)count, value);
+    assert_true(count || json_is_null(json_object_get(result, "value")));
+    strata_buffer_free(&text);
+}
+
 static void test_every_layout(void **state) {
     struct strata_judge_texts texts;
     struct strata_engine *engine = native();
@@ -146,6 +170,7 @@ static void test_every_layout(void **state) {
         assert_int_equal(number(first, "pending"), 0);
         assert_int_equal(prompts(engine) - before, rows[b]);
         assert_true(json_is_number(json_object_get(first, "value")) || b == STRATA_MMMU);
+        check_rows(first, strata_benchmarks[b].dataset);
         if (b == STRATA_MMVET) assert_true(json_number_value(json_object_get(first, "value")) == 50.0);
         /* Again: nothing is asked, and the result is the same. */
         assert_int_equal(strata_evaluate_benchmark(&second, engine, asked, &options, &err), 0);
