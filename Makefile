@@ -142,13 +142,14 @@ conformance-training: setup
 	@scripts/build.sh $(BUILD)
 	@BUILD=$(BUILD) ISA=$(ISA) scripts/conformance.sh training $(MODELS)
 
-## conformance-easyvqa          [GOLDEN=DIR] [DATA=DIR] [MODEL=DIR]: texts, balance and PISM curve of models/easyvqa-tiny
+## conformance-easyvqa          [GOLDEN=DIR] [DATA=DIR] [MODEL=DIR]: texts, balance and PISM curve of models/easyvqa-tiny;
+##                              [COMPUTE=bf16] [WEIGHTS=int8]: prints what they cost, within what is pinned
 GOLDEN ?= ../shared/golden/easyvqa-tiny
 DATA   ?= ../shared/data/easyvqa
 MODEL  ?= models/easyvqa-tiny
 conformance-easyvqa: setup
 	@scripts/build.sh $(BUILD)
-	@BUILD=$(BUILD) ISA=$(ISA) COMPUTE=$(COMPUTE) scripts/conformance.sh easyvqa $(MODEL) $(GOLDEN) $(DATA)
+	@BUILD=$(BUILD) ISA=$(ISA) COMPUTE=$(COMPUTE) WEIGHTS=$(WEIGHTS) scripts/conformance.sh easyvqa $(MODEL) $(GOLDEN) $(DATA)
 
 ## conformance-rewards FILE=F   graders and rewards against reference scores
 conformance-rewards: setup

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs the conformance programs of one kind and sums their closing lines `N passed, N failed`.
-# usage: BUILD=build [ISA=level] [COMPUTE=f32|bf16] scripts/conformance.sh models DIR | training DIR
+# usage: BUILD=build [ISA=level] [COMPUTE=f32|bf16] [WEIGHTS=f32|bf16|int8] scripts/conformance.sh models DIR | training DIR
 #                                                                        | easyvqa MODEL GOLDEN DATA | rewards FILE
 #                                                                        | benchmarks FILE [--kit-sources DIR]
 # Ends with one line `N passed, N failed`; exit 1 when anything failed or a program did not say what it did.
@@ -23,10 +23,12 @@ esac
 for path in "$@"; do
     [ "$path" = --kit-sources ] || [ -e "$path" ] || { echo "conformance: there is no $path" >&2; exit 2; }
 done
-# ISA and COMPUTE reach the programs as options, and only those that run the model know them.
+# ISA, COMPUTE and WEIGHTS reach the programs as options, and only those that run the model know them.
 options=
 [ -z "${ISA:-}" ] || options="$options --isa=$ISA"
 [ -z "${COMPUTE:-}" ] || options="$options --compute=$COMPUTE"
+weights=
+[ -z "${WEIGHTS:-}" ] || weights=" --weights=$WEIGHTS"
 
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
@@ -39,7 +41,8 @@ for program in $programs; do
         continue
     fi
     case $program in
-    conformance_models | conformance_cmab | conformance_easyvqa) extra=$options ;;
+    conformance_models | conformance_cmab) extra=$options ;;
+    conformance_easyvqa) extra=$options$weights ;;
     conformance_gradients | conformance_training) extra=${ISA:+--isa=$ISA} ;; # always in fp32
     *) extra= ;;
     esac
