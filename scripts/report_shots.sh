@@ -11,7 +11,7 @@ browser=$(command -v chromium || command -v chromium-browser || command -v googl
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 mkdir -p docs/images
-"$strata" report "$run" --out "$out/report.html" --model models/easyvqa-tiny
+"$strata" report "$run" --out "$out/report.html" --model models/easyvqa-tiny --maps 200
 
 # NAME TOP HEIGHT FLAG...: the page's pixels from TOP on.
 shot() {

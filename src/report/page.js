@@ -122,10 +122,36 @@
     return box;
   }
 
+  /* The image with the attention of the answer over it; one switch for all samples. */
+  let mapped = true;
+  function attention(sample) {
+    const frame = make("figure", "mapped"), layers = make("div", "layers"), canvas = make("canvas"),
+      label = make("label"), box = make("input");
+    const { rows, columns, values, peak } = sample.map;
+    canvas.width = columns;
+    canvas.height = rows;
+    const context = canvas.getContext("2d"), cells = context.createImageData(columns, rows);
+    values.forEach((value, i) => cells.data.set([255, 190 - 1.5 * value, 20, 2.1 * value], 4 * i));
+    context.putImageData(cells, 0, 0);
+    canvas.hidden = !mapped;
+    box.type = "checkbox";
+    box.id = "map";
+    box.checked = mapped;
+    box.addEventListener("change", () => {
+      mapped = box.checked;
+      canvas.hidden = !mapped;
+    });
+    label.append(box, make("span", "", "attention of the answer (inner layers); the brightest of " +
+      `${rows} × ${columns} cells has ${peak} times the mean`));
+    layers.append(picture(sample.image, "image of the sample"), canvas);
+    frame.append(layers, label);
+    return frame;
+  }
+
   function describe(sample) {
     const box = make("div", "pane"), facts = make("dl", "facts");
     box.append(make("h3", "", sample.question || sample.id));
-    if (sample.image) box.append(picture(sample.image, "image of the sample"));
+    if (sample.image) box.append(sample.map ? attention(sample) : picture(sample.image, "image of the sample"));
     fact(facts, "Right answer", sample.gold);
     fact(facts, "Answer", sample.response, sample.answer ? "good" : "bad");
     fact(facts, "PISM", sample.pism === "not_applicable" ? null : sample.pism +
@@ -209,10 +235,12 @@
   $("next").addEventListener("click", () => turn(1));
   wide.addEventListener("change", () => draw(true));
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT)$/.test(event.target.tagName)) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (/^(INPUT|SELECT)$/.test(event.target.tagName) && event.target.type !== "checkbox") return;
     if (event.key === "j") step(1);
     else if (event.key === "k") step(-1);
     else if (event.key === "/") $("f-text").focus();
+    else if (event.key === "m" && $("map")) $("map").click();
     else return;
     event.preventDefault();
   });

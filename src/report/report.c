@@ -403,7 +403,15 @@ static void put_browser(struct strata_buffer *page, const struct strata_report_n
             "because they could not be read. ",
             browser->without_images, options->image_bytes >> 20);
     }
-    strata_buffer_text(page, "Keys: <kbd>j</kbd> <kbd>k</kbd> next and previous, <kbd>/</kbd> search.</p>\n"
+    if (browser->maps) strata_buffer_printf(page, "%zu with a map of the attention over the image. ", browser->maps);
+    if (browser->unmapped) {
+        strata_buffer_printf(page, "%zu without, although asked for: ", browser->unmapped);
+        strata_html_text(page, browser->unmapped_reason);
+        strata_buffer_text(page, ". ");
+    }
+    strata_buffer_text(page, "Keys: <kbd>j</kbd> <kbd>k</kbd> next and previous, <kbd>/</kbd> search");
+    if (browser->maps) strata_buffer_text(page, ", <kbd>m</kbd> attention on and off");
+    strata_buffer_text(page, ".</p>\n"
                              "<noscript><p class=\"note\">The browser needs scripts; all else on this page does not."
                              "</p></noscript>\n<form class=\"filters\" id=\"filters\" role=\"search\">\n");
     put_filter(page, "f-pism", "PISM", strata, STRATA_STRATA);
@@ -467,6 +475,8 @@ int strata_report(struct strata_report_summary *summary, const char *directory, 
         *summary = (struct strata_report_summary){.samples = numbers.place_count,
                                                   .shown = json_array_size(browser.samples),
                                                   .without_images = browser.without_images,
+                                                  .maps = browser.maps,
+                                                  .unmapped = browser.unmapped,
                                                   .bytes = page.length};
     json_decref(browser.samples);
     json_decref(study);

@@ -11,10 +11,16 @@
 
 #include "strata/error.h"
 
+struct strata_engine;
+
 struct strata_report_options {
-    const char *data;   /* data set, or NULL: where the run says it lies; if it is not there any more the page does
-                           without   questions and images */
-    const char *model;  /* model directory: its tokenizer puts the balance of each token on the text; or NULL */
+    const char *data;  /* data set, or NULL: where the run says it lies; if it is not there any more the page does
+                          without   questions and images */
+    const char *model; /* model directory: its tokenizer puts the balance of each token on the text; or NULL */
+    /* The built-in engine with the model that was scored: reads the answers of the first `maps` samples again and shows
+     * where on the image their attention lay. NULL: no maps. */
+    struct strata_engine *engine;
+    size_t maps;
     size_t samples;     /* in the browser, at most */
     size_t image_bytes; /* of embedded images together, about; samples beyond get none */
     uint64_t seed;      /* of the choice */
@@ -24,6 +30,7 @@ void strata_report_options_default(struct strata_report_options *options); /* 20
 struct strata_report_summary {
     size_t samples, shown; /* in the run, in the browser */
     size_t without_images; /* of shown: beyond image_bytes, or not readable */
+    size_t maps, unmapped; /* drawn; left out, because the model given does not look as the one that was scored */
     size_t bytes;          /* of the page */
 };
 

@@ -12,6 +12,7 @@
 #include "base/utf8.h"
 #include "data/sample.h"
 #include "model/tokenizer.h"
+#include "report/maps.h"
 #include "report/thumbnail.h"
 
 #define IMAGE_SIDE  256 /* pixels of the plain image, at most */
@@ -28,6 +29,7 @@ struct browsing {
     struct strata_mask mask;
     size_t patch_pixels;
     uint64_t seed; /* of the run */
+    struct strata_buffer system;
     size_t image_bytes;
     /* The sample in hand. */
     struct strata_sample record; /* zeros without a data set */
@@ -184,6 +186,26 @@ static int add_images(struct browsing *browsing, const char *id, struct strata_e
     return code;
 }
 
+/* Of the first samples that have a balance and an image. */
+static int add_map(struct browsing *browsing, const struct strata_evaluation *evaluation, struct strata_error *err) {
+    struct strata_report_browser *out = browsing->out;
+    struct strata_error reason = {0};
+    json_t *map;
+    if (!browsing->options->engine || out->maps + out->unmapped >= browsing->options->maps ||
+        !evaluation->rho.defined || !json_object_get(browsing->item, "image"))
+        return 0;
+    int code = strata_report_map(&map, browsing->options->engine, &browsing->record, &evaluation->response,
+                                 evaluation->rho.rho, &browsing->numbers->cut.cmab, &reason);
+    if (code && err) *err = reason;
+    if (code) return code;
+    if (!map) {
+        if (!out->unmapped++) snprintf(out->unmapped_reason, sizeof out->unmapped_reason, "%.199s", reason.what);
+        return 0;
+    }
+    out->maps++;
+    return json_object_set_new(browsing->item, "map", map) ? strata_fail(err, STRATA_ERR_MEMORY, "out of memory") : 0;
+}
+
 static json_t *curve_value(const struct strata_pism_outcome *outcome) {
     json_t *rows = json_array();
     for (unsigned i = 0; i < outcome->curve_count; i++) {
@@ -222,7 +244,7 @@ static int on_sample(void *context, const struct strata_stored_sample *sample, s
     code = strata_store_draws(numbers->store, sample->index, on_draw, browsing, err);
     if (!code && numbers->metrics & STRATA_METRIC_CMAB) code = add_balance(browsing, sample, evaluation, err);
     if (!code && browsing->dataset) code = add_images(browsing, sample->id, err);
-    return code;
+    return code ? code : add_map(browsing, evaluation, err);
 }
 
 static int read_setting(struct strata_buffer *out, const struct browsing *browsing, const char *name,
@@ -253,13 +275,14 @@ static int read_mask(struct browsing *browsing, struct strata_error *err) {
 /* Opens the data set when its content is that which was scored; otherwise that is an error if the user named it, and a
  * note if not. */
 static int open_data(struct browsing *browsing, struct strata_error *err) {
-    struct strata_buffer path = {0}, expected = {0}, missing = {0};
+    struct strata_buffer path = {0}, expected = {0}, missing = {0}, *system = &browsing->system;
     struct strata_hash hash = {0};
     struct strata_error trouble = {0};
     char found[33];
     int code = read_setting(&expected, browsing, STRATA_RUN_DATA_HASH, err);
     if (!code) code = read_setting(&path, browsing, STRATA_RUN_DATA, err);
     if (!code) code = read_setting(&missing, browsing, STRATA_RUN_MISSING_IMAGE, err);
+    if (!code) code = read_setting(system, browsing, STRATA_RUN_SYSTEM, err);
     const char *name = browsing->options->data ? browsing->options->data : strata_buffer_string(&path);
     if (!code) {
         int failed = strata_dataset_hash(&hash, name, &trouble);
@@ -268,8 +291,10 @@ static int open_data(struct browsing *browsing, struct strata_error *err) {
             strata_fail(&trouble, STRATA_ERR_STATE, "the data set has changed since the run was made");
             failed = strata_fail_at(&trouble, STRATA_ERR_STATE, "%s", name);
         }
-        struct strata_dataset_options options = {
-            .skip_bad = true, .prepend_missing_image = strcmp(strata_buffer_string(&missing), "prepend") == 0};
+        struct strata_dataset_options options = {.skip_bad = true,
+                                                 .prepend_missing_image =
+                                                     strcmp(strata_buffer_string(&missing), "prepend") == 0,
+                                                 .system = system->length ? strata_buffer_string(system) : NULL};
         if (!failed) failed = strata_dataset_open(&browsing->dataset, name, &options, &trouble);
         browsing->out->has_data = !failed;
         snprintf(browsing->out->note, sizeof browsing->out->note, "%s", trouble.what);
@@ -339,5 +364,6 @@ int strata_report_samples(struct strata_report_browser *out, struct strata_repor
     strata_cmab_masses_free(&browsing.masses);
     strata_tokenizer_close(browsing.tokenizer);
     strata_dataset_close(browsing.dataset);
+    strata_buffer_free(&browsing.system);
     return code;
 }
