@@ -186,7 +186,7 @@ static int attach(struct strata_image_source *image, struct strata_archive *arch
 static int attach_named(struct strata_archives *archives, struct strata_image_source *image, struct strata_error *err) {
     for (const char *slash = image->path; (slash = strchr(slash, '/')); slash++) {
         size_t length = (size_t)(slash - image->path);
-        struct strata_archive *archive;
+        struct strata_archive *archive = NULL;
         if (!ends_with(image->path, length, ".zip") && !ends_with(image->path, length, ".tar")) continue;
         char *path = strndup(image->path, length);
         int code =

@@ -172,7 +172,7 @@ static int list_members(struct strata_tar *tar, uint64_t length, struct strata_e
 }
 
 int strata_tar_open(struct strata_tar *tar, const char *path, struct strata_error *err) {
-    struct stat status;
+    struct stat status = {0};
     *tar = (struct strata_tar){.handle = open(path, O_RDONLY | O_CLOEXEC)};
     int code = 0;
     if (tar->handle < 0 || fstat(tar->handle, &status))

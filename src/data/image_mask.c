@@ -112,8 +112,8 @@ static void mask_rectangle(struct strata_image *image, const uint8_t fill[3], un
 
 static void choose_fill(uint8_t fill[3], const struct strata_mask *mask, const struct strata_image *image) {
     memcpy(fill, mask->fill, 3);
-    if (!mask->fill_mean) return;
     const uint64_t pixels = image->width * image->height;
+    if (!mask->fill_mean || !pixels) return;
     uint64_t sums[3] = {0};
     for (size_t i = 0; i < pixels; i++) {
         for (size_t c = 0; c < 3; c++) sums[c] += image->rgb[3 * i + c];

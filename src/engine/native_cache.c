@@ -82,7 +82,7 @@ void feature_cache_clear(struct feature_cache *cache) {
 void feature_cache_put(struct feature_cache *cache, struct strata_hash key, const float *embeds, size_t count) {
     size_t bytes = sizeof(struct feature) + count * sizeof *embeds;
     if (!cache || bytes > cache->limit || *find(cache, key)) return;
-    while (cache->bytes + bytes > cache->limit) drop_oldest(cache);
+    while (cache->oldest && cache->bytes + bytes > cache->limit) drop_oldest(cache);
     struct feature *feature = malloc(bytes);
     if (!feature) return;
     *feature = (struct feature){.key = key, .count = count};

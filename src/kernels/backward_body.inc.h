@@ -46,7 +46,7 @@ LANES_INLINE lanes_unsigned bf16_bits(lanes x) {
     const lanes_unsigned bits = (lanes_unsigned)x;
     const lanes_unsigned rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
     const lanes_unsigned quiet = bits >> 16 | 0x40u;
-    const lanes_unsigned mask = (lanes_unsigned)(x != x);
+    const lanes_unsigned mask = (lanes_unsigned)(x != x); // NOLINT(misc-redundant-expression): a NaN
     return (mask & quiet) | (~mask & rounded);
 }
 

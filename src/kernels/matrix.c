@@ -90,7 +90,7 @@ int strata_matrix_reserve(struct strata_matrix *out, enum strata_weight_type typ
         const size_t end = matrix->K - begin < STRIP ? matrix->K : begin + STRIP;                                      \
         for (size_t row = 0; row < rows; row++) {                                                                      \
             const SOURCE_TYPE *w = source + row * matrix->K;                                                           \
-            TARGET_TYPE *target = matrix->panels;                                                                      \
+            TARGET_TYPE *target = matrix->panels; /* NOLINT(bugprone-macro-parentheses): a type */                     \
             for (size_t k = begin; k < end; k++) target[position(matrix, first + row, k)] = CONVERT(w[k]);             \
         }                                                                                                              \
     }

@@ -44,7 +44,7 @@ void strata_synth_look_default(struct strata_synth_look *look) {
 /* ---- what the makers share ---- */
 
 int strata_synth_pick(struct strata_synth_draw *draw, int low, int high) {
-    return low + (int)strata_random_below(&draw->random, draw->next++, (uint64_t)(high - low + 1));
+    return low + (int)strata_random_below(&draw->random, draw->next++, (uint64_t)high - (uint64_t)low + 1);
 }
 
 double strata_synth_real(struct strata_synth_draw *draw, double low, double high) {

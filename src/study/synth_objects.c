@@ -143,7 +143,7 @@ static void ground_extreme(struct strata_synth_draw *draw) {
     }
     for (int i = 0; i < 2; i++) put_other(draw, &scene, shape, 9, 14);
     /* A direction in which one is clearly first; mostly the first one tried. */
-    const struct placed *best = NULL;
+    const struct placed *best = scene.items;
     int way = strata_synth_pick(draw, 0, 3);
     double lead = 0;
     for (int tries = 0; tries < 4 && lead < CLEAR_LEAD; tries++) {

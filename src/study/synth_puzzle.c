@@ -25,7 +25,8 @@ static void odd_one(struct strata_synth_draw *draw) {
     two_things(draw, things);
     int odd = strata_synth_pick(draw, 0, 3);
     for (int i = 0; i < 4; i++) {
-        double x = 27 + 46 * (i % 2) + strata_synth_real(draw, -1, 1), y = 27 + 46 * (i / 2);
+        const int column = i % 2, row = i / 2;
+        double x = 27 + 46 * column + strata_synth_real(draw, -1, 1), y = 27 + 46 * row;
         put(draw, things[i == odd], x, y, strata_synth_real(draw, 17, 19));
     }
     draw->task = "odd-one";
@@ -40,11 +41,13 @@ static void alternation(struct strata_synth_draw *draw) {
     two_things(draw, things);
     int shown = strata_synth_pick(draw, 4, 5);
     for (int i = 0; i < shown; i++) {
-        double x = 18 + 32 * (i % 3), y = 30 + 40 * (i / 3);
+        const int column = i % 3, row = i / 3;
+        double x = 18 + 32 * column, y = 30 + 40 * row;
         put(draw, things[i % 2], x, y, 12);
         strata_buffer_printf(draw->thought, "%s%s", i ? " " : "", strata_synth_colour_name(things[i % 2].colour));
     }
-    question_mark(draw, 18 + 32 * (shown % 3), 30 + 40 * (shown / 3), 22);
+    const int column = shown % 3, row = shown / 3;
+    question_mark(draw, 18 + 32 * column, 30 + 40 * row, 22);
     draw->task = "alternation";
     strata_buffer_text(draw->question, "What belongs at the question mark?");
     strata_synth_thing_name(draw->answer, things[shown % 2]);
@@ -56,7 +59,8 @@ static void progression(struct strata_synth_draw *draw) {
     int colour = strata_synth_pick(draw, 0, STRATA_SYNTH_COLOURS - 1);
     struct strata_ink ink = strata_synth_ink(draw, colour);
     for (int box = 0; box < 4; box++) {
-        double left = 5 + 47 * (box % 2), top = 5 + 47 * (box / 2);
+        const int across = box % 2, down = box / 2;
+        double left = 5 + 47 * across, top = 5 + 47 * down;
         strata_canvas_frame(draw->canvas, left, top, 43, 43, 1, draw->pen);
         if (box == 3) {
             struct strata_lettering lettering = strata_synth_lettering(draw, 30);
@@ -65,8 +69,10 @@ static void progression(struct strata_synth_draw *draw) {
             break;
         }
         int dots = start + box * step;
-        for (int i = 0; i < dots; i++)
-            strata_canvas_disc(draw->canvas, left + 9 + 12.5 * (i % 3), top + 9 + 12.5 * (i / 3), 4.6, 0, ink);
+        for (int i = 0; i < dots; i++) {
+            const int column = i % 3, row = i / 3;
+            strata_canvas_disc(draw->canvas, left + 9 + 12.5 * column, top + 9 + 12.5 * row, 4.6, 0, ink);
+        }
         strata_buffer_printf(draw->thought, "%s%d", box ? " " : "", dots);
     }
     draw->task = "progression";

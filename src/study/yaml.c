@@ -76,7 +76,7 @@ static int read_mapping(struct strata_yaml *out, struct reader *reader, unsigned
         code = refuse_extras(reader);
         if (!code && reader->event.type != YAML_SCALAR_EVENT) code = fail_line(reader, line, "a key must be a text");
         if (!code) code = take_text(&key, reader);
-        for (size_t i = 0; !code && i < out->count; i++)
+        for (size_t i = 0; !code && key && i < out->count; i++)
             if (strcmp(out->items[i].key, key) == 0) {
                 fail_line(reader, line, "a key stands twice");
                 code = strata_fail_hint(reader->err, STRATA_ERR_USAGE, "\"%s\" is in line %zu already", key,

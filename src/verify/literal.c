@@ -306,13 +306,13 @@ static struct strata_literal *read_signed(struct reader *r) {
 static struct strata_literal *read_word(struct reader *r) {
     static const struct {
         const char *name;
-        enum strata_literal_type type;
         double number;
+        enum strata_literal_type type;
         bool json, python;
-    } words[] = {{"None", STRATA_LITERAL_NONE, 0, false, true},  {"True", STRATA_LITERAL_BOOL, 1, false, true},
-                 {"False", STRATA_LITERAL_BOOL, 0, false, true}, {"null", STRATA_LITERAL_NONE, 0, true, false},
-                 {"true", STRATA_LITERAL_BOOL, 1, true, false},  {"false", STRATA_LITERAL_BOOL, 0, true, false},
-                 {"NaN", STRATA_LITERAL_REAL, 0, true, false},   {"Infinity", STRATA_LITERAL_REAL, 0, true, false}};
+    } words[] = {{"None", 0, STRATA_LITERAL_NONE, false, true},  {"True", 1, STRATA_LITERAL_BOOL, false, true},
+                 {"False", 0, STRATA_LITERAL_BOOL, false, true}, {"null", 0, STRATA_LITERAL_NONE, true, false},
+                 {"true", 1, STRATA_LITERAL_BOOL, true, false},  {"false", 0, STRATA_LITERAL_BOOL, true, false},
+                 {"NaN", 0, STRATA_LITERAL_REAL, true, false},   {"Infinity", 0, STRATA_LITERAL_REAL, true, false}};
     for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
         if (!strata_span_at(r->text, r->at, words[k].name)) continue;
         if (r->syntax == STRATA_LITERAL_JSON     ? !words[k].json

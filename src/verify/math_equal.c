@@ -50,7 +50,7 @@ static bool spells(const struct math_node *product, struct strata_span word) {
         const struct math_node *part = product->kids[i];
         struct strata_span name = part->op == MATH_E ? strata_span_of("e") : part->name;
         if (part->op != MATH_E && part->op != MATH_SYMBOL) return false;
-        if (at + name.length > word.length || memcmp(word.data + at, name.data, name.length)) return false;
+        if (at + name.length > word.length || memcmp(word.data + at, name.data, name.length) != 0) return false;
         at += name.length;
     }
     return at == word.length;

@@ -123,7 +123,7 @@ static bool elements(struct math_parser *p, struct elements *list, bool relation
         bool found = element(p, list, relations);
         p->depth = depth;
         if (!found) return false;
-        if (math_peek(p) == TOKEN_SEMICOLON || math_peek(p) != TOKEN_COMMA)
+        if (math_peek(p) != TOKEN_COMMA)
             list->group_end[list->groups++] = list->count;
         if (!math_take(p, TOKEN_COMMA) && !math_take(p, TOKEN_SEMICOLON)) return true;
     }

@@ -155,10 +155,7 @@ static bool last_run(struct strata_span *out, size_t *end, struct strata_span te
             *end = (size_t)(run.data - text.data) + run.length;
             found = true;
         }
-        if (i == begin)
-            i++;
-        else if (i < text.length && (text.data[i] == '.' || text.data[i] == ','))
-            i++;
+        if (i == begin || (i < text.length && (text.data[i] == '.' || text.data[i] == ','))) i++;
     }
     return found;
 }

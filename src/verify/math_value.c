@@ -36,7 +36,7 @@ static bool symbol_value(struct math_complex *out, const struct math_node *node,
     for (uint32_t i = evaluator->bound; i-- > 0;) {
         const struct math_binding *binding = &evaluator->bindings[i];
         if (binding->name.length != node->name.length || binding->not_real != node->not_real) continue;
-        if (memcmp(binding->name.data, node->name.data, node->name.length)) continue;
+        if (memcmp(binding->name.data, node->name.data, node->name.length) != 0) continue;
         mpfr_set(out->re, binding->value.re, RND);
         mpfr_set(out->im, binding->value.im, RND);
         return true;

@@ -143,7 +143,7 @@ bool strata_points_at_nocase(struct strata_points text, size_t at, const char *a
         else if (p == 0x130 || p == 0x131)
             p = 'i';
         else if (p < 0x80)
-            p = strata_lower((char)p);
+            p = (unsigned char)strata_lower((char)p);
         if (p != ascii_lower[i]) return false;
     }
     return true;

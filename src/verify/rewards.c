@@ -20,7 +20,7 @@ static const struct {
 
 int strata_reward_term_parse(struct strata_reward_term *out, const char *name, struct strata_error *err) {
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
-        if (strcmp(name, names[k].name)) continue;
+        if (strcmp(name, names[k].name) != 0) continue;
         *out = (struct strata_reward_term){.kind = names[k].kind, .weight = 1, .ngram = 3};
         return 0;
     }

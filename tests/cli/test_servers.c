@@ -136,7 +136,7 @@ static void test_keys_caches_and_accounts(void **state) {
              server.url);
     assert_int_equal(strata(3, "", words), 0);
     assert_int_equal(account(3, "calls"), calls);
-    for (char run = 'b'; run <= 'c'; run++) {
+    for (int run = 'b'; run <= 'c'; run++) {
         char command[160];
         snprintf(command, sizeof command, "cmp %s/a/difficulty.jsonl %s/%c/difficulty.jsonl", directory, directory,
                  run);

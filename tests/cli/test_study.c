@@ -94,7 +94,7 @@ static void test_two_processes(void **state) {
     /* Whoever comes later finds everything done. */
     assert_int_equal(unlink(log_path), 0);
     assert_int_equal(run_study(&tables), 0);
-    assert_non_null(strstr(tables.data, "GRPO-only(mid+hard)"));
+    assert_non_null(strstr(strata_buffer_string(&tables), "GRPO-only(mid+hard)"));
     assert_false(strata_file_exists(log_path));
     strata_buffer_free(&log);
     strata_buffer_free(&tables);

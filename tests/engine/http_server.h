@@ -67,8 +67,8 @@ struct connection {
     int fd;
     struct strata_buffer in, out;
     size_t sent;
-    bool close_after;
     double answer_at; /* 0: at once */
+    bool close_after;
 };
 enum { CONNECTIONS = 2048 };
 
@@ -136,12 +136,14 @@ static void server_respond(struct connection *connection, const char *request, c
         return;
     }
     atomic_fetch_add(&counts->by[kind], 1);
-    char id[128] = "", echo[160] = "";
+    char id[129] = "", echo[160] = "";
     const char *sent_id = strcasestr(request, "x-request-id: ");
     if (sent_id) sscanf(sent_id + 14, "%127[^\r\n]", id);
     if (kind == WRONG_ID) {
         question++;
-        strcat(id, "0");
+        size_t end = strlen(id);
+        id[end] = '0';
+        id[end + 1] = '\0';
     }
     snprintf(echo, sizeof echo, "X-Request-Id: %s\r\n", id);
     struct strata_buffer reply = {0};
