@@ -109,6 +109,8 @@ static void attention_backward(struct strata_tape *tape, struct strata_layer_gra
     const struct strata_compute *compute = tape->compute;
     const size_t T = tape->T, C = tape->C, Q = tape->Q, W = tape->W, KV = tape->G * tape->D;
     float *dqkv = tape->dquery_key_value;
+    if (layer->kept_query_key_value)
+        strata_tape_widen(tape, layer->query_key_value, layer->kept_query_key_value, T * W);
     strata_linear_backward_weight(compute, g->output, tape->dx, C, layer->attention, Q, weights->output.type, T, C, Q);
     strata_linear_backward_input(compute, tape->dattention, Q, tape->dx, C, &weights->output, T, false);
     const struct strata_attention_backward call = {.dquery = dqkv,

@@ -8,7 +8,7 @@
 #include "model/rotary.h"
 #include "model/tape_private.h"
 
-#define LOGIT_BYTES      ((size_t)64 << 20)
+#define LOGIT_BYTES      ((size_t)32 << 20)
 #define MOST_LOGIT_ROWS  128
 #define VOCABULARY_BLOCK STRATA_K_BLOCK /* the backward takes the head in multiples of this many outputs */
 
@@ -66,10 +66,17 @@ static void carve_layers(struct strata_tape *tape, struct carver *carver) {
         struct strata_tape_layer layer = shared;
         if (i == 0 || level != STRATA_TAPE_FORWARD) layer.x = take_floats(carver, T, tape->C);
         if (i < tape->L && (i == 0 || level == STRATA_TAPE_ALL)) {
-            const size_t rows = level == STRATA_TAPE_ALL || T < STRATA_TAPE_CHUNK ? T : STRATA_TAPE_CHUNK;
-            layer.query_key_value = take_floats(carver, T, tape->W);
+            const bool whole = level == STRATA_TAPE_ALL && !tape->narrow;
+            const size_t rows = whole || T < STRATA_TAPE_CHUNK ? T : STRATA_TAPE_CHUNK;
+            if (i == 0 || whole) {
+                layer.query_key_value = take_floats(carver, T, tape->W);
+                layer.gate_up = take_floats(carver, rows, 2 * tape->F);
+            }
+            if (tape->narrow) {
+                layer.kept_query_key_value = take(carver, T, tape->W * sizeof(uint16_t));
+                layer.kept_gate_up = take(carver, T, 2 * tape->F * sizeof(uint16_t));
+            }
             layer.attention = take_floats(carver, T, tape->Q);
-            layer.gate_up = take_floats(carver, rows, 2 * tape->F);
             if (level == STRATA_TAPE_FORWARD) {
                 layer.middle = layer.x;
             } else {
@@ -151,6 +158,7 @@ static struct strata_tape make_tape(const struct strata_model_config *config, co
     tape.F = text->intermediate;
     tape.L = text->layers;
     tape.V = text->vocabulary;
+    tape.narrow = options->level == STRATA_TAPE_ALL && compute->type == STRATA_COMPUTE_BF16;
     tape.Q = tape.H * tape.D;
     tape.W = tape.Q + 2 * tape.G * tape.D;
     return tape;

@@ -48,14 +48,16 @@ struct strata_tape_group {
 enum strata_tape_level {
     STRATA_TAPE_FORWARD, /* log-probs only: nothing is kept */
     STRATA_TAPE_LAYERS,  /* each layer's input is kept, its inside is computed again in the backward */
-    STRATA_TAPE_ALL      /* nothing is computed again but elementwise pieces */
+    /* Nothing is computed again but elementwise pieces. With bf16 compute the MLP's gate and up are kept as bf16: their
+     * gradients and down's see them rounded, the forward does not. */
+    STRATA_TAPE_ALL
 };
 struct strata_tape_options {
     enum strata_tape_level level;
     size_t max_rows;      /* rows of a pass: strata_tape_rows */
     size_t max_responses; /* of all groups of a pass together */
     size_t max_groups;
-    size_t logit_rows; /* rows whose logits exist at once; 0: as many as fit 64 MiB, 1..128 */
+    size_t logit_rows; /* rows whose logits exist at once; 0: as many as fit 32 MiB, 1..128 */
 };
 /* Rows a group takes: prompt tokens, and of each response all but the last. */
 size_t strata_tape_rows(const struct strata_tape_group *group);

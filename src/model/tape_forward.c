@@ -194,6 +194,7 @@ void strata_tape_attention(struct strata_tape *tape, size_t index) {
     }
     strata_attention_forward(compute, tape->rows, tape->span_count, tape->H, tape->G, tape->D,
                              1.0f / __builtin_sqrtf((float)tape->D));
+    if (layer->kept_query_key_value) strata_tape_narrow(tape, layer->kept_query_key_value, qkv, T * W);
     if (layer->middle != layer->x) memcpy(layer->middle, layer->x, T * C * sizeof *layer->x);
     strata_linear_forward(compute, layer->middle, C, layer->attention, Q, &weights->output, NULL, T, true);
 }
@@ -201,13 +202,19 @@ void strata_tape_attention(struct strata_tape *tape, size_t index) {
 float *strata_tape_gate_up(struct strata_tape *tape, size_t index, size_t row, size_t rows, bool again) {
     const struct strata_tape_layer *layer = &tape->layers[index];
     const struct strata_decoder_layer *weights = &tape->weights->layers[index];
-    const bool kept = tape->options.level == STRATA_TAPE_ALL;
-    float *gate_up = layer->gate_up + (kept ? row * 2 * tape->F : 0);
+    const size_t width = 2 * tape->F;
+    const bool kept = tape->options.level == STRATA_TAPE_ALL, whole = kept && !tape->narrow;
+    float *gate_up = layer->gate_up + (whole ? row * width : 0);
+    uint16_t *narrow = layer->kept_gate_up ? layer->kept_gate_up + row * width : NULL;
     strata_rmsnorm_forward(tape->compute, tape->normed, tape->rstd, layer->middle + row * tape->C, weights->post_norm,
                            tape->config->text.rms_eps, rows, tape->C);
-    if (!kept || !again)
-        strata_linear_forward(tape->compute, gate_up, 2 * tape->F, tape->normed, tape->C, &weights->gate_up, NULL, rows,
+    if (!kept || !again) {
+        strata_linear_forward(tape->compute, gate_up, width, tape->normed, tape->C, &weights->gate_up, NULL, rows,
                               false);
+        if (narrow) strata_tape_narrow(tape, narrow, gate_up, rows * width);
+    } else if (narrow) {
+        strata_tape_widen(tape, gate_up, narrow, rows * width);
+    }
     return gate_up;
 }
 

@@ -1,4 +1,4 @@
-/* Inside the training pass; included by tape.c, tape_forward.c and decoder_backward.c only. */
+/* Inside the training pass; included by tape*.c and decoder_backward.c only. */
 #ifndef STRATA_MODEL_TAPE_PRIVATE_H
 #define STRATA_MODEL_TAPE_PRIVATE_H
 
@@ -19,6 +19,9 @@ struct strata_tape_layer {
     float *logsumexp;       /* (T, H) */
     float *middle;          /* (T, C) x + attention's output */
     float *gate_up;         /* (T, 2F), or the chunk (STRATA_TAPE_CHUNK, 2F) */
+    /* Where products are bf16, STRATA_TAPE_ALL keeps the two widest as bf16, and all layers share the arrays above.
+     * query_key_value enters products only: nothing is lost. NULL: they are kept as they are. */
+    uint16_t *kept_query_key_value, *kept_gate_up; /* (T, W), (T, 2F) */
 };
 
 /* A row's token that is scored: response `response` of group `group`. */
@@ -32,6 +35,7 @@ struct strata_tape {
     const struct strata_weights *weights;
     const struct strata_compute *compute;
     struct strata_tape_options options;
+    bool narrow; /* kept as bf16 */
     size_t C, H, G, D, F, L, V, Q, W;
     void *memory; /* all arrays below */
 
@@ -81,6 +85,10 @@ struct strata_tape_place {
 };
 /* *place is the part after it; start with .part NULL. False at the end. */
 bool strata_tape_next(struct strata_tape_place *place, const struct strata_tape_group *groups, size_t count);
+
+/* tape_narrow.c: kept = values, rounded to bf16; and values = kept. */
+void strata_tape_narrow(const struct strata_tape *tape, uint16_t *kept, float *values, size_t count);
+void strata_tape_widen(const struct strata_tape *tape, float *values, uint16_t *kept, size_t count);
 
 /* tape_forward.c: layer `index` up to `middle`, from its x. */
 void strata_tape_attention(struct strata_tape *tape, size_t index);

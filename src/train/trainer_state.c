@@ -36,6 +36,10 @@ static int complete_settings(struct strata_trainer *trainer, struct strata_error
         "train_language", options->trained[0], "train_merger", options->trained[1], "train_vision", options->trained[2],
         "lora_rank", (json_int_t)options->lora.rank, "lora_alpha", options->lora.rank ? options->lora.alpha : 0.0,
         "grad_shards", (json_int_t)trainer->shards);
+    /* With bf16 what is kept is rounded (tape.h). */
+    if (common && trainer->compute->type == STRATA_COMPUTE_BF16)
+        json_object_set_new(common, "recompute",
+                            json_string(options->recompute == STRATA_TAPE_LAYERS ? "layers" : "none"));
     if (common && trainer->reference)
         json_object_set_new(common, "reference", json_string(trainer->reference->identity));
     if (common && trainer->lora.count) json_object_set_new(common, "lora_targets", json_string(trainer->lora.targets));

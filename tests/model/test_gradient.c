@@ -386,6 +386,31 @@ static void bf16_points_the_same_way(void **state) {
     world_free(narrow), world_free(wide);
 }
 
+/* What is kept as bf16 shows in the memory and in the gradients alone: they are no further from those of fp32 than
+ * bf16's own rounding takes them. */
+static void bf16_is_kept_narrow(void **state) {
+    (void)state;
+    struct world *w = world_create(STRATA_COMPUTE_BF16, STRATA_WEIGHT_BF16, 2, true);
+    struct world *wide = world_create(STRATA_COMPUTE_F32, STRATA_WEIGHT_BF16, 2, true);
+    struct strata_gradients a = gradients_of(w, trained_all), b = gradients_of(w, trained_all);
+    struct strata_gradients exact = gradients_of(wide, trained_all);
+    float whole[RESPONSES][LONGEST];
+    const struct strata_tape_options options = {
+        .level = STRATA_TAPE_ALL, .max_rows = 2048, .max_responses = 8, .max_groups = 4};
+    const size_t L = w->config.text.layers, F = w->config.text.intermediate;
+    pass(w, &a, w->groups, 1, STRATA_TAPE_LAYERS, 0);
+    memcpy(whole, w->logps[0], sizeof whole);
+    pass(w, &b, w->groups, 1, STRATA_TAPE_ALL, 0);
+    assert_same(w->logps[0][0], whole[0], RESPONSES * LONGEST);
+    pass(wide, &exact, wide->groups, 1, STRATA_TAPE_LAYERS, 0);
+    const double rounding = distance(a.values, exact.values, a.count), away = distance(b.values, exact.values, a.count);
+    if (!(away != rounding && away < 1.05 * rounding)) fail_msg("%g away, without keeping %g", away, rounding);
+    assert_true(strata_tape_bytes(&w->config, &w->compute, &options) + L * 2048 * 2 * F <
+                strata_tape_bytes(&wide->config, &wide->compute, &options));
+    strata_gradients_free(&a), strata_gradients_free(&b), strata_gradients_free(&exact);
+    world_free(w), world_free(wide);
+}
+
 /* ---- vision ---- */
 
 static double embeds_loss(struct world *w, const float *patches, struct strata_grid grid, const float *d,
@@ -466,10 +491,15 @@ static void wrong_use_is_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_logps_as_the_engine), cmocka_unit_test(entropies_are_of_the_distribution),
-        cmocka_unit_test(cuts_do_not_show),         cmocka_unit_test(two_groups_are_two_passes),
-        cmocka_unit_test(frozen_is_left_out),       cmocka_unit_test(the_gradient_is_the_slope),
-        cmocka_unit_test(bf16_points_the_same_way), cmocka_unit_test(vision_gradient_is_the_slope),
+        cmocka_unit_test(same_logps_as_the_engine),
+        cmocka_unit_test(entropies_are_of_the_distribution),
+        cmocka_unit_test(cuts_do_not_show),
+        cmocka_unit_test(two_groups_are_two_passes),
+        cmocka_unit_test(frozen_is_left_out),
+        cmocka_unit_test(the_gradient_is_the_slope),
+        cmocka_unit_test(bf16_points_the_same_way),
+        cmocka_unit_test(bf16_is_kept_narrow),
+        cmocka_unit_test(vision_gradient_is_the_slope),
         cmocka_unit_test(wrong_use_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
