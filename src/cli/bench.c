@@ -99,6 +99,13 @@ static int run_task(struct bench *bench, const char *task, struct strata_error *
                             "gemm, prefill, decode, batch, cmab, pism, load, sft, grpo, prefix, verify or store");
 }
 
+/* Training steps are not held against the speed of memory, and their peak memory is a figure of its own. */
+static size_t probe_bytes(const char *const *tasks, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(tasks[i], "sft") != 0 && strcmp(tasks[i], "grpo") != 0) return PROBE_BYTES;
+    return 0;
+}
+
 int strata_cli_bench(const struct strata_arguments *arguments, struct strata_error *err) {
     static const char *const with_model[] = {"load", "prefill", "decode", "batch", "cmab", "pism"};
     static const char *const without[] = {"gemm", "verify", "store"};
@@ -108,7 +115,7 @@ int strata_cli_bench(const struct strata_arguments *arguments, struct strata_err
     struct bench bench = {.arguments = arguments, .rounds = (size_t)strata_integer(arguments, ID(ROUNDS))};
     int code = strata_level_choose(&bench.level, strata_text(arguments, ID(ISA)), err);
     if (!code) code = strata_threads_create(&bench.threads, strata_size(arguments, ID(THREADS)), err);
-    if (!code) code = strata_probe_create(&bench.probe, bench.level, bench.threads, PROBE_BYTES, err);
+    if (!code) code = strata_probe_create(&bench.probe, bench.level, bench.threads, probe_bytes(tasks, count), err);
     for (size_t i = 0; !code && i < count; i++) code = run_task(&bench, tasks[i], err);
     strata_probe_free(bench.probe);
     strata_threads_destroy(bench.threads);

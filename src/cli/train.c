@@ -73,7 +73,10 @@ static void on_plan(void *context, const struct strata_train_plan *plan) {
     snprintf(text, sizeof text, "%s, %s, %zu threads", plan->engine.isa, plan->engine.compute, plan->engine.threads);
     row(&table, "computes with", text);
     row_bytes(&table, "memory: weights", plan->weight_bytes);
-    row_bytes(&table, "memory: reference", plan->reference_bytes);
+    if (plan->reference_in_file)
+        row(&table, "memory: reference", "that of the gradients, from OUT/reference");
+    else
+        row_bytes(&table, "memory: reference", plan->reference_bytes);
     row_bytes(&table, "memory: gradients", plan->gradient_bytes);
     row_bytes(&table, "memory: optimiser", plan->optimizer_bytes);
     row_bytes(&table, "memory: activations", plan->tape_bytes);

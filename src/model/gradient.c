@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/huge_pages.h"
 #include "base/memory.h"
 
 /* Takes pieces of one block: first with block NULL, which only counts. */
@@ -135,7 +136,7 @@ int strata_gradients_create(struct strata_gradients *out, const struct strata_mo
     if (!code) {
         carve(&carver, out, config, trained);
         out->count = carver.used;
-        code = strata_alloc_aligned(&out->values, out->count, sizeof *out->values, err);
+        code = strata_alloc_huge(&out->values, out->count * sizeof *out->values, err);
     }
     if (!code) {
         strata_gradients_zero(out);

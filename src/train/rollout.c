@@ -330,16 +330,18 @@ static int score_reference(struct collector *collector, struct strata_error *err
     struct strata_tape_response *responses;
     double start = strata_seconds();
     int code = strata_alloc(&responses, rollout->G, sizeof *responses, err);
+    if (!code) code = strata_reference_begin(&trainer->reference, &trainer->gradients, trainer->compute->threads, err);
     for (size_t g = 0; !code && g < rollout->count; g++) {
         struct strata_tape_group group;
         if (!is_own(collector, g)) continue;
         strata_rollout_tape(&group, responses, rollout, g, true);
         code = strata_trainer_tape(trainer, strata_tape_rows(&group), rollout->G, 1, err);
         if (code) break;
-        strata_tape_weights(trainer->tape, &trainer->reference->weights);
+        strata_tape_weights(trainer->tape, &trainer->reference.model->weights);
         code = strata_tape_forward(trainer->tape, &group, 1, collector->options->sampling.temperature, err);
         strata_tape_weights(trainer->tape, &trainer->model->weights);
     }
+    strata_reference_end(&trainer->reference);
     free(responses);
     rollout->reference_seconds += strata_seconds() - start;
     return code;
@@ -375,8 +377,8 @@ int strata_rollout_collect(struct strata_rollout *rollout, struct strata_trainer
     for (size_t g = 0; !code && g < rollout->count; g++)
         if (is_own(&collector, g) && !rollout->groups[g].prompt.ids)
             code = prepare(&rollout->groups[g], &collector, err);
-    if (!code) code = lay_out_tokens(rollout, options, trainer->reference != NULL, err);
-    if (!code && trainer->reference) code = score_reference(&collector, err);
+    if (!code) code = lay_out_tokens(rollout, options, trainer->reference.model != NULL, err);
+    if (!code && trainer->reference.model) code = score_reference(&collector, err);
     strata_verdict_free(&collector.verdict);
     if (!code) trainer->counters.rollouts++;
     return code;

@@ -41,6 +41,7 @@ struct strata_train_plan { /* before the first step */
     uint64_t steps_per_epoch;
     size_t trained_parameters, parameters;
     size_t weight_bytes, reference_bytes, gradient_bytes, optimizer_bytes, tape_bytes, cache_bytes, feature_bytes;
+    bool reference_in_file; /* and in the gradients' memory while it is needed */
     struct strata_native_plan engine;
     double warmup;    /* updates */
     const char *note; /* something the user should know (top-k and top-p under GRPO), or NULL */

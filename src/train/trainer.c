@@ -112,8 +112,10 @@ static int open_reference(struct strata_trainer *trainer, struct strata_error *e
     size_t limit = trainer->options->engine.max_pixels;
     struct strata_model_options options = {.config = trainer->options->engine.config,
                                            .weights = trainer->model->weights.embedding.type,
-                                           .max_pixels = limit == SIZE_MAX ? 0 : limit};
-    return strata_model_open(&trainer->reference, trainer->options->engine.model, &options, err);
+                                           .max_pixels = limit == SIZE_MAX ? 0 : limit,
+                                           .threads = trainer->compute->threads};
+    return strata_reference_open(&trainer->reference, trainer->options->engine.model, &options, trainer->options->out,
+                                 err);
 }
 
 /* All tensors of the trained groups, or the adapters. */
@@ -167,8 +169,9 @@ static int open_features(struct strata_trainer *trainer, bool reference, struct 
     /* Where the tower is frozen the reference sees the policy's features, unless it started from another model. */
     trainer->own_reference_features = reference && (moving || options->start_from);
     if (!code && trainer->own_reference_features)
-        code = strata_features_create(&trainer->reference_features, trainer->reference, &trainer->reference->weights,
-                                      trainer->compute, trainer->data.count, options->feature_bytes, err);
+        code = strata_features_create(&trainer->reference_features, trainer->reference.model,
+                                      &trainer->reference.model->weights, trainer->compute, trainer->data.count,
+                                      options->feature_bytes, err);
     return code;
 }
 
@@ -218,7 +221,8 @@ static void tell_plan(const struct strata_trainer *trainer, const struct strata_
         .trained_parameters = trainer->optimizer.values,
         .parameters = trainer->model->weights.parameters,
         .weight_bytes = trainer->model->weights.packed_bytes,
-        .reference_bytes = trainer->reference ? trainer->reference->weights.packed_bytes : 0,
+        .reference_bytes = trainer->reference.model ? trainer->reference.model->weights.packed_bytes : 0,
+        .reference_in_file = trainer->reference.directory != NULL,
         .gradient_bytes = trainer->gradients.count * sizeof(float),
         .optimizer_bytes = trainer->optimizer.block_bytes,
         .tape_bytes = strata_tape_bytes(&trainer->model->config, trainer->compute, &trainer->tape_options),
@@ -303,8 +307,8 @@ void strata_trainer_close(struct strata_trainer *trainer) {
     strata_train_data_free(&trainer->held_out);
     strata_optimizer_free(&trainer->optimizer);
     strata_lora_free(&trainer->lora);
+    strata_reference_close(&trainer->reference, strata_ranks_index(trainer->ranks) == 0);
     strata_gradients_free(&trainer->gradients);
-    strata_model_close(trainer->reference);
     if (trainer->engine) strata_engine_destroy(trainer->engine);
     if (trainer->lock >= 0) strata_lock_release(trainer->lock);
     free(trainer->baseline);

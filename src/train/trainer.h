@@ -12,6 +12,7 @@
 #include "train/lora.h"
 #include "train/metrics.h"
 #include "train/order.h"
+#include "train/reference.h"
 #include "train/train.h"
 
 /* What a checkpoint keeps beside the optimiser's state. */
@@ -29,7 +30,7 @@ struct strata_trainer {
     struct strata_engine *engine;
     struct strata_model *model; /* the engine's */
     const struct strata_compute *compute;
-    struct strata_model *reference; /* NULL: none */
+    struct strata_reference reference; /* its model is NULL: none */
     struct strata_gradients gradients;
     struct strata_lora lora;
     struct strata_optimizer optimizer;

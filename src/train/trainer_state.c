@@ -40,8 +40,8 @@ static int complete_settings(struct strata_trainer *trainer, struct strata_error
     if (common && trainer->compute->type == STRATA_COMPUTE_BF16)
         json_object_set_new(common, "recompute",
                             json_string(options->recompute == STRATA_TAPE_LAYERS ? "layers" : "none"));
-    if (common && trainer->reference)
-        json_object_set_new(common, "reference", json_string(trainer->reference->identity));
+    if (common && trainer->reference.model)
+        json_object_set_new(common, "reference", json_string(trainer->reference.model->identity));
     if (common && trainer->lora.count) json_object_set_new(common, "lora_targets", json_string(trainer->lora.targets));
     /* With adapters the engine is opened with their base. */
     if (common && trainer->lora.count) json_object_set_new(common, "base", json_string(trainer->model->identity));
