@@ -11,7 +11,7 @@ CTEST    ?= ctest --output-on-failure --timeout 600 -j $(JOBS)
 WERROR   ?= OFF
 FUZZ_SECONDS ?= 600
 
-.PHONY: all help setup build install demo demo-images study study-page data test asan tsan early-stopping mutate fuzz lint format docs docs-check newcomer report-shots clean \
+.PHONY: all help setup build install demo demo-images study study-page data test asan tsan early-stopping mutate fuzz soak lint format docs docs-check newcomer report-shots clean \
         conformance conformance-training conformance-easyvqa conformance-rewards conformance-benchmarks \
         python-test python-wheel bench-peers
 
@@ -94,6 +94,12 @@ bench-peers: build
 ## mutate [MODELS=DIR]          does each test catch the breakage that it is there for (tests/mutations.txt)?
 mutate: setup
 	@scripts/mutate.sh $(MODELS)
+
+## soak [MINUTES=30]            runs killed again and again, servers that stall, lie and die: rounds until the time is over
+MINUTES ?= 30
+soak: setup data
+	@scripts/build.sh $(BUILD) -DSTRATA_WERROR=$(WERROR)
+	@scripts/soak.sh $(BUILD) data/easyvqa/test.jsonl $(MINUTES)
 
 ## fuzz [FUZZ_SECONDS=600]      every fuzz target for that long, under ASan and UBSan
 fuzz:

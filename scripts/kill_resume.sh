@@ -1,5 +1,6 @@
 #!/bin/sh
-# kill -9 at random moments: a native score run that is killed again and again ends byte for byte like one that never was.
+# kill -9 at random moments: a native score run that is killed again and again, and goes on with another number of threads and
+# answers at once each time, ends byte for byte like one that never was.
 # usage: scripts/kill_resume.sh STRATA DATA.jsonl [KILLS=20] [RECORDS=60]
 set -u
 strata=$1
@@ -22,7 +23,7 @@ while [ $i -lt "$kills" ]; do
     moment=$(od -An -N4 -tu4 /dev/urandom | awk -v most="$took" -v kills="$kills" \
         '{ printf "%.3f", 0.02 + ($1 % 1000) / 1000 * most / 1000 / kills }')
     # shellcheck disable=SC2086
-    "$strata" $score --out "$out/killed" >/dev/null 2>&1 &
+    "$strata" $score --threads $((i % 3 + 1)) --batch $((i % 4 * 5)) --out "$out/killed" >/dev/null 2>&1 &
     child=$!
     sleep "$moment"
     kill -9 $child 2>/dev/null || done_early=$((done_early + 1))

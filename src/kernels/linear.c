@@ -20,10 +20,10 @@ struct linear {
     const struct strata_matrix *weight;
     strata_tile_function *tile, *widened_tile; /* int8, many rows: the tile that reads what widen_int8 wrote */
     size_t out_stride, x_stride, M;
+    size_t stride; /* of x as the tile reads it */
     bool add;
-    bool rounded; /* the tile reads what round_rows wrote: */
-    bool packed;  /* all of it before, block by block of K, in compute->shared; else by each task in its scratch */
-    size_t row_block, row_blocks, panels, group;
+    bool packed; /* the tile reads what round_rows wrote before, block by block of K, in compute->shared */
+    size_t row_block, row_blocks, panels, group, threads;
     size_t value, x_value; /* bytes of one weight, of one x as the tile reads it */
     size_t block, lead;    /* inputs per partial sum; bytes of scales before them */
     size_t panel_bytes;
@@ -61,29 +61,6 @@ static void linear_block(const struct linear *linear, const void *x, size_t x_st
     });
 }
 
-/* Few rows: panel after panel as they lie in memory. Rounded inputs are kept for as many k as fit. */
-static void few_rows(const struct linear *linear, size_t begin, size_t end, void *scratch) {
-    const size_t K = linear->weight->K, M = linear->M;
-    void *wide = linear->lead && M > ONE_TILE ? scratch : NULL;
-    void *rounded = (char *)scratch + (wide ? WIDE_BYTES : 0);
-    const size_t room = linear->compute->scratch_bytes - (wide ? WIDE_BYTES : 0);
-    const size_t fit = room / (M * linear->x_value) / STRATA_K_BLOCK * STRATA_K_BLOCK;
-    const size_t chunk = linear->rounded ? smaller(fit, K) : K;
-    for (size_t first = 0; first < K; first += chunk) {
-        const size_t last = smaller(first + chunk, K);
-        const char *x = (const char *)(linear->x + first);
-        size_t stride = linear->x_stride;
-        if (linear->rounded) {
-            stride = last - first + (last - first) % 2;
-            linear->compute->level->round_rows(rounded, stride, linear->x + first, linear->x_stride, M, last - first);
-            x = rounded;
-        }
-        for (size_t p = begin; p < end; p++)
-            for (size_t k = first; k < last; k += linear->block)
-                linear_block(linear, x + (k - first) * linear->x_value, stride, 0, M, p, k, wide);
-    }
-}
-
 /* Where x of row m from input k on stands in compute->shared: blocks of K, each (M, STRATA_K_BLOCK). */
 static char *packed_at(const struct linear *linear, size_t m, size_t k) {
     const size_t inside = k % STRATA_K_BLOCK;
@@ -101,29 +78,50 @@ static void pack_task(void *context, size_t index, size_t worker) {
                                                smaller(STRATA_K_BLOCK, K - k));
 }
 
+static const void *input_at(const struct linear *linear, size_t m, size_t k) {
+    return linear->packed ? (const void *)packed_at(linear, m, k) : linear->x + m * linear->x_stride + k;
+}
+
+/* Few rows: panel after panel as they lie in memory. The first pieces are long, for each thread to read one stream; the
+ * last are one panel, for all to end together. */
+static size_t piece_end(const struct linear *linear, size_t begin) {
+    const size_t piece = (linear->panels - begin) / (2 * linear->threads);
+    return begin + (piece ? piece : 1);
+}
+static void few_rows_task(void *context, size_t index, size_t worker) {
+    const struct linear *linear = context;
+    size_t begin = 0;
+    while (index-- > 0) begin = piece_end(linear, begin);
+    void *wide = linear->lead && linear->M > ONE_TILE ? linear->compute->scratch[worker] : NULL;
+    for (size_t p = begin; p < piece_end(linear, begin); p++)
+        for (size_t k = 0; k < linear->weight->K; k += linear->block)
+            linear_block(linear, input_at(linear, 0, k), linear->stride, 0, linear->M, p, k, wide);
+}
+
+/* More rows: a block of them beside a block of each of some panels. */
 static void linear_task(void *context, size_t index, size_t worker) {
     const struct linear *linear = context;
     const size_t begin = index / linear->row_blocks * linear->group;
     const size_t end = smaller(begin + linear->group, linear->panels);
-    if (linear->M <= FEW_ROWS) {
-        few_rows(linear, begin, end, linear->compute->scratch[worker]);
-        return;
-    }
     const size_t row = index % linear->row_blocks * linear->row_block;
     const size_t rows = smaller(linear->row_block, linear->M - row);
     for (size_t k = 0; k < linear->weight->K; k += linear->block)
-        for (size_t p = begin; p < end; p++) {
-            const void *x =
-                linear->packed ? (const void *)packed_at(linear, row, k) : linear->x + row * linear->x_stride + k;
-            linear_block(linear, x, linear->packed ? STRATA_K_BLOCK : linear->x_stride, row, rows, p, k,
+        for (size_t p = begin; p < end; p++)
+            linear_block(linear, input_at(linear, row, k), linear->stride, row, rows, p, k,
                          linear->compute->scratch[worker]);
-        }
 }
 
 static void run(struct linear *linear) {
     const size_t products = linear->M * linear->weight->N * linear->weight->K; /* of arrays that are in memory */
     struct strata_threads *threads = products > FEW_PRODUCTS ? linear->compute->threads : NULL;
     if (linear->packed) strata_threads_run(threads, pieces_of(linear->M, FEW_ROWS), pack_task, linear);
+    if (linear->M <= FEW_ROWS) {
+        size_t pieces = 0;
+        linear->threads = strata_threads_count(threads);
+        for (size_t begin = 0; begin < linear->panels; begin = piece_end(linear, begin)) pieces++;
+        strata_threads_run(threads, pieces, few_rows_task, linear);
+        return;
+    }
     linear->row_blocks = pieces_of(linear->M, ROW_BLOCK);
     /* Whole tiles, but in the last block. */
     linear->row_block = pieces_of(pieces_of(linear->M, linear->row_blocks), ONE_TILE) * ONE_TILE;
@@ -157,8 +155,8 @@ void strata_linear_forward(const struct strata_compute *compute, float *out, siz
         .x_stride = x_stride,
         .M = M,
         .add = add,
-        .rounded = rounded,
-        .packed = rounded && M > FEW_ROWS,
+        .packed = rounded,
+        .stride = rounded ? STRATA_K_BLOCK : x_stride,
         .panels = pieces_of(weight->N, STRATA_PANEL),
         .value = value,
         .x_value = rounded ? level->activation_bytes : sizeof(float),
@@ -178,7 +176,6 @@ void strata_linear_forward(const struct strata_compute *compute, float *out, siz
         linear.M = smaller(most, M - row);
         linear.x = x + row * x_stride;
         linear.out = out + row * out_stride;
-        linear.packed = linear.M > FEW_ROWS;
         run(&linear);
     }
 }
