@@ -187,6 +187,7 @@ static void setup_run(struct strata_train_options *options, struct steps *steps,
     options->data = records->data;
     options->out = records->out;
     options->in_order = true;
+    if (strata_choice(arguments, ID(RECOMPUTE))) options->recompute = STRATA_TAPE_LAYERS;
     options->max_steps = steps->bench->rounds + 1;
     options->rate = 1e-6;
     options->no_checkpoints = true;
@@ -199,6 +200,8 @@ static int print_steps(struct steps *steps, const struct records *records, json_
     if (details) {
         json_object_set_new(details, "prompt_tokens", json_integer((json_int_t)records->prompt_tokens));
         json_object_set_new(details, "image_tokens", json_integer((json_int_t)records->image_tokens));
+        json_object_set_new(details, "recompute",
+                            json_string(strata_choice(steps->bench->arguments, ID(RECOMPUTE)) ? "layers" : "none"));
         json_object_set_new(details, "trainable_m", json_real((double)steps->trained * 1e-6));
     }
     steps->figure.details = details;
