@@ -169,14 +169,14 @@ conformance-benchmarks: setup
 	@scripts/build.sh $(BUILD)
 	@BUILD=$(BUILD) scripts/conformance.sh benchmarks $(FILE) $(if $(KIT),--kit-sources $(KIT))
 
-## python-test [PYTHON=python3]  the Python packages' tests, from the source tree
-PYTHON ?= python3
-python-test python-wheel: export PYTHON := $(PYTHON)
+## python-test [STRATA_PYTHON=python3]  the Python packages' tests, from the source tree
+STRATA_PYTHON ?= python3
+python-test python-wheel: export STRATA_PYTHON := $(STRATA_PYTHON)
 python-test: setup
 	@scripts/build.sh $(BUILD) -- strata strata_shared
 	@tests/cli/python.sh $(BUILD)/strata
 
-## python-wheel [PYTHON=python3] build the wheel into build/, install it into a fresh environment, test it there
+## python-wheel [STRATA_PYTHON=python3] build the wheel into build/, install it into a fresh environment, test it there
 python-wheel: build
 	@WHEEL=1 KEEP=$(BUILD) tests/cli/wheel.sh $(BUILD)/strata
 

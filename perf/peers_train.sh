@@ -4,7 +4,7 @@
 # The peers' moments are bf16 as their parameters are, strata's are fp32: grpo-fp32 compares with fp32 parameters under
 # bf16 autocast, grpo-moments with bf16 parameters and fp32 moments (torch_grpo_fp32.py).
 # usage: MODEL=DIR perf/peers_train.sh [sft|grpo|grpo-fp32|grpo-moments|trl|prefix]...
-#   STRATA=build/strata  PEERS=../shared/peers  PYTHON=python3 (with torch, transformers, trl)  THREADS=2  ROUNDS=1
+#   STRATA=build/strata  PEERS=../shared/peers  STRATA_PYTHON=python3 (with torch, transformers, trl)  THREADS=2  ROUNDS=1
 #   OUT=FILE gets every JSON line; PEAK=FILE is the built peak.c, for a probe in each round
 # The figures mean something on an otherwise idle machine only: paired.py sets rounds aside in which it was not.
 set -eu
@@ -18,7 +18,7 @@ fi
 : "${MODEL:?a model directory, e.g. of strata init --config 0.5b --dtype bf16}"
 strata=${STRATA:-build/strata}
 peers=${PEERS:-../shared/peers}
-python=${PYTHON:-python3}
+python=${STRATA_PYTHON:-python3}
 fp32=$(dirname "$0")/torch_grpo_fp32.py
 threads=${THREADS:-2}
 rounds=${ROUNDS:-1}

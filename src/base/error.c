@@ -44,6 +44,12 @@ int strata_fail_at_default(struct strata_error *err, int code, const char *forma
     return err->code;
 }
 
+int strata_fail_at_record(struct strata_error *err, int code, const char *place, const char *id) {
+    if (!err) return code;
+    if (id && err->where[0] && strcmp(err->where, id) == 0) return strata_fail_at(err, code, "%s (%s)", place, id);
+    return strata_fail_at_default(err, code, "%s", place);
+}
+
 const char *strata_error_line(const struct strata_error *err, char *out, unsigned long out_size) {
     snprintf(out, out_size, "%s%s%s%s%s%s", err->where, err->where[0] ? ": " : "", err->what, err->hint[0] ? " (" : "",
              err->hint, err->hint[0] ? ")" : "");

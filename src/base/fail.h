@@ -18,5 +18,7 @@ int strata_fail_at(struct strata_error *err, int code, const char *format, ...) 
 int strata_fail_hint(struct strata_error *err, int code, const char *format, ...) STRATA_PRINTF(3, 4);
 /* Sets `where` only if it is still empty: for callers who know the file but not whether the callee named it. */
 int strata_fail_at_default(struct strata_error *err, int code, const char *format, ...) STRATA_PRINTF(3, 4);
+/* The same for callers who know the record's place (file:line) where the callee knew only its id: "file:line (id)". */
+int strata_fail_at_record(struct strata_error *err, int code, const char *place, const char *id);
 
 #endif

@@ -51,17 +51,6 @@ static void on_bad(void *context, const struct strata_error *error) {
 
 /* ---- options ---- */
 
-/* Data of one's own: any layout that strata score reads, but for TSV, which the benchmarks have. */
-static bool is_own(const char *operand) {
-    static const char *const ends[] = {".jsonl", ".json", ".csv", ".parquet", ".jsonl.gz", ".jsonl.zst"};
-    size_t length = strlen(operand);
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        size_t end = strlen(ends[i]);
-        if (length > end && strcasecmp(operand + length - end, ends[i]) == 0 && !strchr(operand, '=')) return true;
-    }
-    return false;
-}
-
 int strata_find_benchmark(enum strata_benchmark *benchmark, char **path, const char *operand,
                           const struct strata_arguments *arguments, struct strata_error *err) {
     const char *equals = strchr(operand, '='), *slash = strrchr(operand, '/');
@@ -166,7 +155,7 @@ static int evaluate_one(struct session *session, const char *operand, struct str
     char *path = NULL;
     int code;
     session->phase = NULL;
-    if (is_own(operand)) {
+    if (strata_eval_is_own(operand)) {
         code = evaluate_own(&result, session, operand, err);
     } else {
         code = strata_find_benchmark(&session->options.benchmark, &path, operand, session->arguments, err);

@@ -11,32 +11,6 @@
 
 #define ID(name) STRATA_OPTION_ID_##name
 
-/* As difficulty/settings.c names them; a run has those that its metrics need. */
-static const char *const settings[] = {"data",
-                                       "data set (hash of its content)",
-                                       "model and engine",
-                                       "seed",
-                                       "system text",
-                                       "missing-image",
-                                       "verifier",
-                                       "verify mode",
-                                       "shard",
-                                       "mask",
-                                       "mask fill",
-                                       "mask patch",
-                                       "PISM temperature",
-                                       "PISM top-p",
-                                       "PISM top-k",
-                                       "PISM repetition penalty",
-                                       "PISM max-new-tokens",
-                                       "CMAB temperature",
-                                       "CMAB top-p",
-                                       "CMAB top-k",
-                                       "CMAB repetition penalty",
-                                       "CMAB max-new-tokens",
-                                       "cut"};
-#define SETTINGS (sizeof settings / sizeof *settings)
-
 struct counts {
     struct strata_store *store;
     size_t samples, draws, right, truncated, tokens, attempts;
@@ -71,10 +45,11 @@ static int on_sample(void *context, const struct strata_stored_sample *sample, s
 static int gather_settings(json_t *object, struct strata_store *store, struct strata_error *err) {
     struct strata_buffer value = {0};
     int status = 0;
-    for (size_t i = 0; i < SETTINGS && !status; i++) {
+    for (size_t i = 0; i < STRATA_RUN_SETTINGS && !status; i++) {
         bool found = false;
-        status = strata_store_setting(store, settings[i], &value, &found, err);
-        if (!status && found) json_object_set_new(object, settings[i], json_string(strata_buffer_string(&value)));
+        status = strata_store_setting(store, strata_run_settings[i], &value, &found, err);
+        if (!status && found)
+            json_object_set_new(object, strata_run_settings[i], json_string(strata_buffer_string(&value)));
     }
     strata_buffer_free(&value);
     return status;
@@ -85,10 +60,10 @@ static void print_run(const json_t *values, const struct counts *counts, size_t 
     struct strata_table table = {.columns = 2, .left = 1u << 1};
     strata_table_cell(&table, "setting");
     strata_table_cell(&table, "value");
-    for (size_t i = 0; i < SETTINGS; i++) {
-        const char *value = json_string_value(json_object_get(values, settings[i]));
+    for (size_t i = 0; i < STRATA_RUN_SETTINGS; i++) {
+        const char *value = json_string_value(json_object_get(values, strata_run_settings[i]));
         if (!value || !*value) continue;
-        strata_table_cell(&table, "%s", settings[i]);
+        strata_table_cell(&table, "%s", strata_run_settings[i]);
         strata_table_cell(&table, "%s", value);
     }
     strata_table_print(&table, 0, false);

@@ -64,7 +64,7 @@ static int submit(struct strata_run *run, struct strata_active *active, unsigned
         request.images = masked ? masked : active->images;
         request.images_once = masked != NULL;
         code = strata_engine_submit(run->engine, &request, err);
-        if (code) strata_fail_at_default(err, code, "%s", sample->where);
+        if (code) strata_fail_at_record(err, code, sample->where, sample->id);
     }
     free_images(masked, sample->image_count);
     if (code) return code;
@@ -197,7 +197,7 @@ int strata_run_grade(struct strata_run *run, const struct strata_sample *sample,
                                         .question = sample->messages[sample->message_count - 1].text};
     double begin = strata_seconds();
     int code = strata_verify(&run->verdict, &input, run->options->verify_mode, err);
-    if (code) strata_fail_at_default(err, code, "%s", sample->where);
+    if (code) strata_fail_at_record(err, code, sample->where, sample->id);
     run->summary->verify_seconds += strata_seconds() - begin;
     return code;
 }

@@ -41,6 +41,9 @@ int strata_cut_parse(struct strata_cut *cut, const char *text, const char *name,
 #define STRATA_RUN_DATA_HASH     "data set (hash of its content)" /* strata_hash_text of the file */
 #define STRATA_RUN_MISSING_IMAGE "missing-image"                  /* error | prepend */
 #define STRATA_RUN_SYSTEM        "system text"                    /* "" for none */
+/* All of them, in the order in which they are shown; a run has those that its metrics need. The last is the cut. */
+#define STRATA_RUN_SETTINGS 23
+extern const char *const strata_run_settings[STRATA_RUN_SETTINGS];
 /* The cut and the metrics that a run directory was last scored with; `name` places errors. */
 int strata_run_cut(struct strata_cut *cut, unsigned *metrics, struct strata_store *store, const char *name,
                    struct strata_error *err);

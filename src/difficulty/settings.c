@@ -20,6 +20,31 @@ struct list {
     size_t count;
 };
 
+enum { PISM_SAMPLING = 12, CMAB_SAMPLING = 17 }; /* places of five names */
+const char *const strata_run_settings[STRATA_RUN_SETTINGS] = {STRATA_RUN_DATA,
+                                                              STRATA_RUN_DATA_HASH,
+                                                              "model and engine",
+                                                              "seed",
+                                                              STRATA_RUN_SYSTEM,
+                                                              STRATA_RUN_MISSING_IMAGE,
+                                                              "verifier",
+                                                              "verify mode",
+                                                              "shard",
+                                                              "mask",
+                                                              "mask fill",
+                                                              "mask patch",
+                                                              "PISM temperature",
+                                                              "PISM top-p",
+                                                              "PISM top-k",
+                                                              "PISM repetition penalty",
+                                                              "PISM max-new-tokens",
+                                                              "CMAB temperature",
+                                                              "CMAB top-p",
+                                                              "CMAB top-k",
+                                                              "CMAB repetition penalty",
+                                                              "CMAB max-new-tokens",
+                                                              "cut"};
+
 static void add(struct list *list, enum strata_setting_kind kind, const char *name, const char *value) {
     list->items[list->count++] = (struct strata_setting){name, value, kind};
 }
@@ -42,10 +67,6 @@ static void add_sampling(struct list *list, const char *const names[5], const st
 
 static void add_metrics(struct list *list, const struct strata_score_options *options) {
     static const char *const kinds[] = {"pixel", "rectangle", "patch"};
-    static const char *const pism[5] = {"PISM temperature", "PISM top-p", "PISM top-k", "PISM repetition penalty",
-                                        "PISM max-new-tokens"};
-    static const char *const cmab[5] = {"CMAB temperature", "CMAB top-p", "CMAB top-k", "CMAB repetition penalty",
-                                        "CMAB max-new-tokens"};
     const struct strata_mask *mask = &options->mask;
     if (options->metrics & STRATA_METRIC_PISM) {
         add_draws(list, "mask", "%s", kinds[mask->kind]);
@@ -54,9 +75,10 @@ static void add_metrics(struct list *list, const struct strata_score_options *op
         else
             add_draws(list, "mask fill", "%u,%u,%u", mask->fill[0], mask->fill[1], mask->fill[2]);
         if (mask->kind == STRATA_MASK_PATCH) add_draws(list, "mask patch", "%u", options->patch_pixels);
-        add_sampling(list, pism, &options->pism_sampling);
+        add_sampling(list, strata_run_settings + PISM_SAMPLING, &options->pism_sampling);
     }
-    if (options->metrics & STRATA_METRIC_CMAB) add_sampling(list, cmab, &options->cmab_sampling);
+    if (options->metrics & STRATA_METRIC_CMAB)
+        add_sampling(list, strata_run_settings + CMAB_SAMPLING, &options->cmab_sampling);
 }
 
 int strata_run_settle(struct strata_run *run, struct strata_error *err) {

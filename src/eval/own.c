@@ -23,6 +23,16 @@ struct own {
     json_t *names; /* index -> id of requests in the air */
 };
 
+bool strata_eval_is_own(const char *name) {
+    static const char *const ends[] = {".jsonl", ".json", ".csv", ".parquet", ".jsonl.gz", ".jsonl.zst"};
+    size_t length = strlen(name);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        size_t end = strlen(ends[i]);
+        if (length > end && strcasecmp(name + length - end, ends[i]) == 0 && !strchr(name, '=')) return true;
+    }
+    return false;
+}
+
 static char *stem_of(const char *out, const char *data) {
     const char *slash = strrchr(data, '/'), *name = slash ? slash + 1 : data, *dot = strrchr(name, '.');
     char *base = strndup(name, dot && dot != name ? (size_t)(dot - name) : strlen(name));
@@ -69,7 +79,7 @@ static int submit(struct own *own, const struct strata_sample *sample, struct st
     if (!code) code = strata_engine_submit(own->engine, &request, err);
     if (!code && json_object_set_new(own->names, tag, json_string(sample->id)))
         code = strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
-    if (code) strata_fail_at_default(err, code, "%s", sample->where);
+    if (code) strata_fail_at_record(err, code, sample->where, sample->id);
     for (size_t i = 0; i < count; i++) strata_image_free(&images[i]);
     free(images);
     return code;

@@ -122,28 +122,13 @@ static void put_cut(struct strata_buffer *page, const struct strata_report_numbe
 
 static int put_settings(struct strata_buffer *page, const struct strata_report_numbers *numbers,
                         struct strata_error *err) {
-    static const char *const names[] = {STRATA_RUN_DATA,
-                                        STRATA_RUN_DATA_HASH,
-                                        "model and engine",
-                                        "seed",
-                                        "system text",
-                                        "verifier",
-                                        "verify mode",
-                                        "shard",
-                                        "mask",
-                                        "mask fill",
-                                        "mask patch",
-                                        "PISM temperature",
-                                        "PISM max-new-tokens",
-                                        "CMAB temperature",
-                                        "CMAB max-new-tokens"};
     struct strata_buffer value = {0};
     int code = 0;
     strata_buffer_text(page, "<details><summary>Settings of the run</summary>\n<div class=\"scroll\"><table>\n");
-    for (size_t i = 0; i < sizeof names / sizeof *names && !code; i++) {
+    for (size_t i = 0; i + 1 < STRATA_RUN_SETTINGS && !code; i++) { /* the cut in words, below */
         bool found = false;
-        code = strata_store_setting(numbers->store, names[i], &value, &found, err);
-        if (!code && found && value.length) put_setting(page, names[i], strata_buffer_string(&value));
+        code = strata_store_setting(numbers->store, strata_run_settings[i], &value, &found, err);
+        if (!code && found && value.length) put_setting(page, strata_run_settings[i], strata_buffer_string(&value));
     }
     put_cut(page, numbers);
     strata_buffer_text(page, "</table></div></details>\n");

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "eval/benchmark.h"
+#include "eval/own.h"
 
 struct reading {
     struct strata_scores *out;
@@ -73,16 +74,11 @@ static char *rows_path(const struct strata_study_run *run, size_t stage, size_t 
     return path;
 }
 
-static bool is_own(const struct strata_study_run *run, size_t test) {
-    size_t length = strlen(run->recipe->tests[test]);
-    return length > 6 && strcmp(run->recipe->tests[test] + length - 6, ".jsonl") == 0;
-}
-
 static int read_own(struct reading *reading, const struct strata_study_run *run, size_t stage,
                     struct strata_error *err) {
     int code = 0;
     for (size_t t = 0; t < run->recipe->test_count && !code; t++) {
-        if (!is_own(run, t)) continue;
+        if (!strata_eval_is_own(run->recipe->tests[t])) continue;
         char *path = rows_path(run, stage, t);
         reading->path = path;
         code =
@@ -146,7 +142,7 @@ static int read_stage(struct strata_scores *out, bool first, const struct strata
     struct reading reading = {.out = out, .first = first};
     int code = read_own(&reading, run, stage, err);
     for (size_t t = 0; t < run->recipe->test_count && !code; t++)
-        if (!is_own(run, t))
+        if (!strata_eval_is_own(run->recipe->tests[t]))
             code = read_benchmark(&reading, run, stage, t, json_array_get(json_object_get(result, "tests"), t), err);
     if (!code && !reading.values) code = strata_alloc(&reading.values, 1, sizeof *reading.values, err);
     if (code)
@@ -241,7 +237,7 @@ static int add_columns(struct strata_scores *out, const struct strata_study_run 
         code = add_column(out, recipe->families[f].name, recipe->families[f].abilities, f, false, err);
     for (int f = 0; f < (int)recipe->family_count && !code; f++) code = add_abilities(out, recipe, f, err);
     for (size_t t = 0; t < recipe->test_count && !code; t++)
-        if (!is_own(run, t)) code = add_benchmark(out, recipe, t, err);
+        if (!strata_eval_is_own(run->recipe->tests[t])) code = add_benchmark(out, recipe, t, err);
     return code;
 }
 

@@ -115,11 +115,6 @@ static void on_answers(void *context, const char *phase, size_t done, size_t tot
     if (observer->on_progress) observer->on_progress(observer->context, done, total, phase);
 }
 
-static bool is_own(const char *name) {
-    size_t length = strlen(name);
-    return length > 6 && strcmp(name + length - 6, ".jsonl") == 0;
-}
-
 static int run_test(json_t *results, const struct strata_study_run *run, size_t stage, size_t test,
                     struct strata_engine *engine, struct strata_error *err) {
     const struct strata_study_options *study = run->options;
@@ -136,7 +131,7 @@ static int run_test(json_t *results, const struct strata_study_run *run, size_t 
     options.on_warning = NULL;
     options.context = (void *)(uintptr_t)&study->observer;
     int code = out ? 0 : no_memory(err);
-    if (!code && is_own(name)) {
+    if (!code && strata_eval_is_own(name)) {
         code = strata_evaluate_own(&result, engine, name, &study->eval_dataset, study->eval_mode, &options, err);
         if (!code && !json_integer_value(json_object_get(result, "rows"))) {
             strata_fail(err, STRATA_ERR_INPUT, "the test set has no records");

@@ -82,7 +82,8 @@ static int leave_out(struct collector *collector, size_t sample, const struct st
     strata_trainer_message(collector->trainer, "prompt left out: %s", strata_error_line(reason, line, sizeof line));
     for (size_t i = 0; i < collector->trainer->data.count; i++)
         if (!collector->unusable[i]) return 0;
-    return strata_fail(err, STRATA_ERR_INPUT, "no record of the data set can be used; the last: %s", reason->what);
+    strata_fail(err, STRATA_ERR_INPUT, "no record of the data set can be used; the last: %s", reason->what);
+    return strata_fail_at(err, STRATA_ERR_INPUT, "%s", reason->where);
 }
 
 /* Prompt and features of a group's sample. STRATA_ERR_INPUT or _IO: this sample cannot be used. */

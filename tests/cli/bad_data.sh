@@ -78,4 +78,17 @@ expect 2 "--mask-fill" -- score "$out/one.jsonl" --engine scripted --out "$out/x
 expect 2 "" -- score "$out/one.jsonl" --engine scripted --out "$out/x" --tau 1.5
 expect 2 "needs --model" -- score "$out/one.jsonl" --out "$out/x"
 
+# A prompt that the model's context does not hold: the record's place, and its id where the engine says so.
+mkdir "$out/short"
+cp models/easyvqa-tiny/* "$out/short/"
+sed 's/"max_position_embeddings": [0-9]*/"max_position_embeddings": 40/' models/easyvqa-tiny/config.json >"$out/short/config.json"
+train=tests/data/train/train.jsonl
+for command in score eval grpo sft; do
+    place=
+    case $command in
+    score | eval) place=" (easyvqa-train-0147-08)" ;;
+    esac
+    expect 1 "train.jsonl:" "$place" "tokens" -- $command $train --model "$out/short" --out "$out/short-$command" --threads 1 \
+        --quiet
+done
 finish

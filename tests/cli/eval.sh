@@ -43,3 +43,18 @@ for words in "MMVet --tsv-dir $work" "MMStart" "OCRBench --tsv-dir $work"; do
     fi
     check 'strata eval' "$work/stderr"
 done
+
+# Data of one's own in every layout: the rows are those of the JSONL, byte for byte.
+data=tests/data/train/train.jsonl
+"$program" eval "$data" --model models/easyvqa-tiny --max-new-tokens 24 --threads 1 --out "$work/own" --quiet >/dev/null
+rows=$(wc -l <"$work/own/train.rows.jsonl")
+[ "$rows" -gt 4 ] || { echo "eval.sh: $rows rows"; exit 1; }
+"$program" convert "$data" "$work/all.jsonl" --paths absolute --quiet 2>/dev/null >/dev/null
+{ printf '[' && paste -sd, "$work/all.jsonl" && printf ']'; } >"$work/own.json"
+gzip -c "$work/all.jsonl" >"$work/own.jsonl.gz"
+for name in own.csv own.parquet; do "$program" convert "$work/all.jsonl" "$work/$name" --quiet >/dev/null 2>&1; done
+for name in own.json own.csv own.parquet own.jsonl.gz; do
+    "$program" eval "$work/$name" --model models/easyvqa-tiny --max-new-tokens 24 --threads 1 --out "$work/$name.out" \
+        --quiet >/dev/null
+    cmp "$work/own/train.rows.jsonl" "$work/$name.out/${name%.*}.rows.jsonl" || exit 1
+done

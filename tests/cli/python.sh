@@ -1,8 +1,8 @@
 #!/bin/bash
 # The Python packages from the source tree, by their own tests. Those of strata_hf need torch and transformers.
-# usage: python.sh STRATA (in the source directory); PYTHON names the interpreter
+# usage: python.sh STRATA (in the source directory); STRATA_PYTHON names the interpreter
 set -u
-python=${PYTHON:-python3}
+python=${STRATA_PYTHON:-python3}
 if ! "$python" -c 'import numpy, pytest' 2>/dev/null; then
     echo "skipped: $python has no numpy or no pytest"
     exit 77

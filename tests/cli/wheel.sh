@@ -1,9 +1,9 @@
 #!/bin/bash
 # The wheel, built by pip and installed into a fresh virtual environment, works there: strata's own tests with the
-# library that is inside it. usage: wheel.sh STRATA (in the source directory); PYTHON names the interpreter
+# library that is inside it. usage: wheel.sh STRATA (in the source directory); STRATA_PYTHON names the interpreter
 # WHEEL=1 must be set: pip fetches the build backend, NumPy and pytest.
 set -u
-python=${PYTHON:-python3}
+python=${STRATA_PYTHON:-python3}
 skip() { echo "skipped: $1"; exit 77; }
 [ "${WHEEL:-0}" = 1 ] || skip "WHEEL=1 is not set (pip would fetch packages); make python-wheel does"
 "$python" -c 'import venv, ensurepip' 2>/dev/null || skip "$python has no venv or no pip (Debian: python3-venv)"

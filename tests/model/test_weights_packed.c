@@ -12,32 +12,11 @@
 #include <dirent.h>
 #include <unistd.h>
 
+#include "model/small_config.h"
 #include "model/temporary.h"
 #include "model/weights.h"
 
-/* No size is a multiple of a panel; odd numbers of inputs have padding. */
-static const struct strata_model_config config = {.text = {.hidden = 12,
-                                                           .layers = 2,
-                                                           .heads = 3,
-                                                           .kv_heads = 1,
-                                                           .head_size = 6,
-                                                           .intermediate = 7,
-                                                           .vocabulary = 70,
-                                                           .context = 100,
-                                                           .rms_eps = 1e-6f,
-                                                           .rope_theta = 1e4,
-                                                           .mrope_sections = {1, 1, 1},
-                                                           .tied = false},
-                                                  .vision = {.hidden = 8,
-                                                             .depth = 2,
-                                                             .heads = 2,
-                                                             .intermediate = 5,
-                                                             .out_hidden = 12,
-                                                             .patch_size = 2,
-                                                             .merge_size = 2,
-                                                             .temporal_patch_size = 2,
-                                                             .channels = 3,
-                                                             .window_size = 8}};
+static struct strata_model_config config; /* set in main */
 
 static void save(const char *path, uint64_t seed) {
     struct strata_weights weights;
@@ -151,6 +130,7 @@ static void replaces_what_does_not_match(void **state) {
 }
 
 int main(void) {
+    config = small_config(false);
     const struct CMUnitTest tests[] = {cmocka_unit_test(maps_what_was_packed),
                                        cmocka_unit_test(replaces_what_does_not_match)};
     return cmocka_run_group_tests(tests, temporary_setup, temporary_teardown);
