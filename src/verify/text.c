@@ -176,7 +176,7 @@ double strata_text_similarity(struct strata_span a, struct strata_span b, bool *
         size_t distance = longer;
         if (!n || !m) {
             distance = n + m;
-        } else if (n > STRATA_OCR_CELLS / m) {
+        } else if ((double)n * (double)m > (double)STRATA_OCR_CELLS) {
             *too_long = true;
         } else {
             uint32_t *row = malloc((m + 1) * sizeof *row);

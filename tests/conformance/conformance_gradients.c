@@ -53,7 +53,9 @@ static int tokens_load(struct tokens *tokens, const struct bench *bench, const j
         return strata_fail(err, STRATA_ERR_UNSUPPORTED, "more than %d images", GOLDEN_MOST);
     tokens->ids = calloc(tokens->T + 1, sizeof *tokens->ids);
     tokens->positions = calloc(3 * tokens->T + 1, sizeof *tokens->positions);
-    json_array_foreach(ids, index, item) tokens->ids[index] = (int32_t)json_integer_value(item);
+    json_array_foreach(ids, index, item) {
+        tokens->ids[index] = (int32_t)json_integer_value(item);
+    }
     json_array_foreach(images, index, item) {
         int code = load_image(tokens, bench, json_string_value(item), err);
         if (code) return code;
@@ -387,7 +389,9 @@ static int grpo_load(struct grpo *grpo, const struct bench *bench, const json_t 
                                    .count = grpo->G};
     json_array_foreach(json_object_get(root, "completions"), index, completion) {
         grpo->ids[index] = calloc(grpo->width + 1, sizeof(int32_t));
-        json_array_foreach(completion, inner, item) grpo->ids[index][inner] = (int32_t)json_integer_value(item);
+        json_array_foreach(completion, inner, item) {
+            grpo->ids[index][inner] = (int32_t)json_integer_value(item);
+        }
         grpo->responses[index] =
             (struct strata_tape_response){.part = {.ids = grpo->ids[index], .T = json_array_size(completion)},
                                           .logps = grpo->logps + index * grpo->width,

@@ -72,7 +72,7 @@ static double logsumexp(const float *x, size_t count) {
     double largest = -INFINITY, sum = 0.0;
     for (size_t i = 0; i < count; i++) largest = fmax(largest, (double)x[i]);
     for (size_t i = 0; i < count; i++) sum += exp((double)x[i] - largest);
-    return largest + log(sum);
+    return largest + log(sum); // cppcheck-suppress invalidFunctionArg ; count > 0
 }
 
 static void check_positions(struct tally *tally, const struct strata_prompt *prompt,

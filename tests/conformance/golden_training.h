@@ -90,7 +90,7 @@ static inline int check_models(struct bench *bench, int count, char **arguments,
     const struct strata_level *level;
     struct strata_threads *threads;
     const size_t workers = (size_t)strtoul(golden_option(count, arguments, "--threads", "0"), NULL, 10);
-    bench->tally = &tally;
+    bench->tally = &tally; // cppcheck-suppress autoVariables ; used in here only
     if (strata_level_choose(&level, golden_option(count, arguments, "--isa", "auto"), &err) ||
         strata_threads_create(&threads, workers, &err) ||
         strata_compute_create(&bench->compute, level, STRATA_COMPUTE_F32, threads, &err)) {

@@ -247,10 +247,10 @@ static void test_odd_records_come_back(void **state) {
         "[{\"a\": [{\"b\": 1}, {\"c\": [true, false, null]}, {}]}, {\"x:json\": 7, \"\": 8, \":json\": 9}]",
         "[{\"a\": 0.1}, {\"a\": -1e300}, {\"a\": 4.9e-324}]",
         "[{\"a\": 9007199254740993}, {\"a\": 0.5}]",
-        "[{\"images\": [{\"bytes\": \"AAEC\", \"path\": null}, {\"bytes\": \"\", \"path\": \"x\"}]}, {\"images\": "
-        "null}]",
-        "[{\"images\": [{\"bytes\": \"no base64\", \"path\": null}]}, {\"image\": {\"bytes\": \"AA==\", \"path\": "
-        "\"y\"}}]",
+        ("[{\"images\": [{\"bytes\": \"AAEC\", \"path\": null}, {\"bytes\": \"\", \"path\": \"x\"}]}, {\"images\": "
+         "null}]"),
+        ("[{\"images\": [{\"bytes\": \"no base64\", \"path\": null}]}, {\"image\": {\"bytes\": \"AA==\", \"path\": "
+         "\"y\"}}]"),
         "[{\"list\": [{\"element\": [{\"list\": 1}]}], \"key_value\": {\"key\": 1, \"value\": 2}}]",
         "[{\"a\": [[[[[[[[[[[[[[1]]]]]]]]]]]]]]}]",
     };

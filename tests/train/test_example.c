@@ -53,8 +53,9 @@ static void test_golden_labels(void **state) {
         json_t *root, *entry;
         size_t index;
         assert_int_equal(strata_json_load(&root, path, 0, NULL), 0);
-        json_array_foreach(json_object_get(root, "conversations"), index, entry)
+        json_array_foreach(json_object_get(root, "conversations"), index, entry) {
             check_conversation(model, entry, images);
+        }
         assert_true(index > 0);
         json_decref(root);
         free(path);

@@ -321,7 +321,9 @@ static void check_golden_model(const char *directory) {
     assert_int_equal(strata_advantages(advantages, NULL, &stats, rewards, 1, golden.G, &options, NULL), 0);
     list = json_object_get(golden.root, "advantages");
     for (size_t i = 0; i < golden.G; i++) near((double)advantages[i], json_number_value(json_array_get(list, i)), 1e-6);
-    json_array_foreach(json_object_get(golden.root, "cases"), index, entry) check_golden_case(&golden, entry);
+    json_array_foreach(json_object_get(golden.root, "cases"), index, entry) {
+        check_golden_case(&golden, entry);
+    }
     assert_true(index > 0);
     strata_safetensors_close(golden.file);
     json_decref(golden.root);

@@ -29,14 +29,14 @@ static void check(const struct grade_case *cases, size_t count) {
     struct strata_verdict verdict = {0};
     for (size_t i = 0; i < count; i++) {
         double score = grade(&verdict, cases[i].ability, cases[i].solution, cases[i].completion, STRATA_VERIFY_STRICT);
-        if (score != cases[i].score || strcmp(verdict.kind, cases[i].kind)) {
+        if (score != cases[i].score || strcmp(verdict.kind, cases[i].kind) != 0) {
             fail_msg("%s <= %s: %s %g, not %s %g (%s)", cases[i].solution, cases[i].completion, verdict.kind, score,
                      cases[i].kind, cases[i].score, strata_buffer_string(&verdict.reason));
         }
     }
     strata_verdict_free(&verdict);
 }
-#define CHECK(cases) check(cases, sizeof cases / sizeof *cases)
+#define CHECK(cases) check(cases, sizeof(cases) / sizeof *(cases))
 
 static void test_only_the_answer_counts(void **state) {
     (void)state;
