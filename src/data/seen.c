@@ -184,7 +184,7 @@ static int merge_into(struct run *out, const struct run *a, const struct run *b,
 
 /* The last two runs become one. */
 static int merge_last(struct strata_seen *seen, struct strata_error *err) {
-    struct run *a = &seen->runs[seen->run_count - 2], *b = a + 1, merged;
+    struct run *a = &seen->runs[seen->run_count - 2], *b = a + 1, merged = {.handle = -1};
     struct strata_hash *blocks;
     int code = strata_alloc(&blocks, (size_t)3 * BLOCK_IDS, sizeof *blocks, err);
     if (code) return code;

@@ -370,7 +370,7 @@ int main(int count, char **arguments) {
     options.model = arguments[1];
     options.compute = compute;
     options.weights = golden_option(count, arguments, "--weights", "auto");
-    const bool greedy_only = golden_option(count, arguments, "--greedy-only", NULL) != NULL;
+    const bool greedy_only = *golden_option(count, arguments, "--greedy-only", "");
     options.isa = golden_option(count, arguments, "--isa", "auto");
     options.threads = (size_t)strtoul(golden_option(count, arguments, "--threads", "0"), NULL, 10);
     options.batch = (size_t)strtoul(golden_option(count, arguments, "--batch", "0"), NULL, 10);
