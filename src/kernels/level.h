@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "kernels/kernels.h"
+#include "kernels/update.h"
 
 /* out[r][c] = ((add ? out[r][c] : 0) + bias[c]) + scale[c] * sum_k x[r][k] w[k][c], for r < rows, c < columns. The sum
  * runs over k ascending from zero in one accumulator per output, whatever rows is: K <= STRATA_K_BLOCK is one block of
@@ -89,6 +90,9 @@ struct strata_level {
     void (*logsumexp_backward_row)(float *dlogits, const float *logits, float lse, float dlse, float temperature,
                                    size_t V);
     void (*softmax_backward_row)(const struct strata_softmax_backward *row);
+
+    void (*adamw_halves)(uint16_t *weight, uint16_t *rest, float *moment1, float *moment2, const float *gradient,
+                         size_t count, const struct strata_adamw_numbers *numbers); /* update.h */
 
     /* For peak.c: multiply-adds in registers, `turns` times; gives the floating point operations. spin_bf16 may be
      * NULL. *sink takes the result. */

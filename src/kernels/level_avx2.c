@@ -29,6 +29,7 @@
 #include "kernels/round_body.inc.h"
 #include "kernels/rows_body.inc.h"
 #include "kernels/tile_body.inc.h"
+#include "kernels/update_body.inc.h"
 #include "kernels/widen_body.inc.h"
 
 #define LEVEL_SYMBOL     strata_level_avx2

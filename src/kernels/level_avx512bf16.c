@@ -52,6 +52,7 @@ LANES_INLINE void in_order(__m512 *first, __m512 *second) {
 }
 
 #include "kernels/tile_body.inc.h"
+#include "kernels/update_body.inc.h"
 
 static void widen_int8(uint16_t *out, const int8_t *values, size_t count) {
     for (size_t i = 0; i < count; i += STRATA_PANEL) {

@@ -4,6 +4,7 @@
 #include "kernels/backward_body.inc.h"
 #include "kernels/level.h"
 #include "kernels/rows_body.inc.h"
+#include "kernels/update_body.inc.h"
 #include "kernels/widen_body.inc.h"
 
 static void tile_end(const struct strata_tile *tile, size_t r, const float sums[STRATA_PANEL]) {
@@ -93,5 +94,6 @@ const struct strata_level strata_level_plain = {
     .rope_backward_row = rope_backward_row,
     .logsumexp_backward_row = logsumexp_backward_row,
     .softmax_backward_row = softmax_backward_row,
+    .adamw_halves = adamw_halves,
     .spin_f32 = spin_f32,
 };

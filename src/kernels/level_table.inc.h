@@ -27,6 +27,7 @@ const struct strata_level LEVEL_SYMBOL = {
     .rope_backward_row = rope_backward_row,
     .logsumexp_backward_row = logsumexp_backward_row,
     .softmax_backward_row = softmax_backward_row,
+    .adamw_halves = adamw_halves,
     .spin_f32 = spin_f32,
 #ifdef VDP
     .spin_bf16 = spin_bf16,

@@ -163,3 +163,9 @@ void strata_logsumexp_backward(const struct strata_compute *compute, float *dlog
                         .C = V};
     run_rows(compute, &rows, V, logsumexp_task);
 }
+
+void strata_adamw_halves(const struct strata_level *level, uint16_t *weight, uint16_t *rest, float *moment1,
+                         float *moment2, const float *gradient, size_t count,
+                         const struct strata_adamw_numbers *numbers) {
+    level->adamw_halves(weight, rest, moment1, moment2, gradient, count, numbers);
+}

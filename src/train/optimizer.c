@@ -6,6 +6,7 @@
 #include "base/bf16.h"
 #include "base/huge_pages.h"
 #include "base/memory.h"
+#include "kernels/update.h"
 
 #define PIECE_VALUES ((size_t)1 << 16) /* per task: a few L2 caches of weights, moments and gradient */
 #define LINE_ROWS    16                /* rows of a bf16 panel that share a cache line */
@@ -73,62 +74,11 @@ double strata_clip_factor(double norm, double max_grad_norm) {
     return factor < 1.0 ? factor : 1.0;
 }
 
-/* The numbers of one update, as torch's fp32 loops see them. */
 struct update {
     struct strata_optimizer *optimizer;
-    float clip, take1, keep2, take2, step, root, epsilon, shrink;
+    const struct strata_level *level;
+    struct strata_adamw_numbers numbers;
 };
-
-/* One value: moments in place, its new weight. */
-static inline float update_value(float weight, float *moment1, float *moment2, float gradient, const struct update *u,
-                                 float shrink) {
-    float g = gradient * u->clip;
-    float m = *moment1 + (g - *moment1) * u->take1; /* torch: lerp */
-    float v = *moment2 * u->keep2 + u->take2 * g * g;
-    *moment1 = m;
-    *moment2 = v;
-    return weight * shrink - u->step * (m / (__builtin_sqrtf(v) / u->root + u->epsilon));
-}
-
-static void update_floats(float *weight, float *moment1, float *moment2, const float *gradient, size_t count,
-                          const struct update *update, bool decay) {
-    const struct update u = *update;
-    const float shrink = decay ? u.shrink : 1.0f;
-    for (size_t i = 0; i < count; i++)
-        weight[i] = update_value(weight[i], &moment1[i], &moment2[i], gradient[i], &u, shrink);
-}
-
-/* A second moment and the mark in its sign. */
-static inline uint32_t take_mark(float *moment2) {
-    uint32_t bits, magnitude;
-    memcpy(&bits, moment2, sizeof bits);
-    magnitude = bits & 0x7fffffffu;
-    memcpy(moment2, &magnitude, sizeof magnitude);
-    return bits >> 31;
-}
-static inline void set_mark(float *moment2, uint32_t mark) {
-    uint32_t bits;
-    memcpy(&bits, moment2, sizeof bits);
-    bits = (bits & 0x7fffffffu) | mark << 31;
-    memcpy(moment2, &bits, sizeof bits);
-}
-
-/* weight: bf16. */
-static void update_halves(uint16_t *weight, uint16_t *rest, float *moment1, float *moment2, const float *gradient,
-                          size_t count, const struct update *update, bool decay) {
-    const struct update u = *update;
-    const float shrink = decay ? u.shrink : 1.0f;
-    for (size_t i = 0; i < count; i++) {
-        float v = moment2[i];
-        const uint32_t mark = take_mark(&v);
-        const float master =
-            update_value(strata_bf16_rejoin(weight[i], rest[i], mark), &moment1[i], &v, gradient[i], &u, shrink);
-        set_mark(&v, strata_bf16_tied_up(master));
-        moment2[i] = v;
-        weight[i] = strata_bf16_round(master);
-        rest[i] = strata_bf16_rest(master);
-    }
-}
 
 /* The bf16 weights of rows [first, first+rows). */
 static void get_halves(uint16_t *out, const struct strata_parameter *parameter, size_t first, size_t rows) {
@@ -146,21 +96,24 @@ static void set_halves(const struct strata_parameter *parameter, size_t first, s
 static void update_rows(const struct update *update, size_t index, size_t first, size_t rows, float *buffer) {
     const struct strata_optimizer *optimizer = update->optimizer;
     const struct strata_parameter *parameter = &optimizer->parameters[index];
+    struct strata_adamw_numbers numbers = update->numbers;
     size_t K = parameter->K, at = first * K;
     float *moment1 = optimizer->moment1[index] + at, *moment2 = optimizer->moment2[index] + at;
     const float *gradient = parameter->gradient + at;
+    numbers.shrink = parameter->decay ? numbers.shrink : 1.0f;
     if (optimizer->rest[index]) {
         uint16_t *halves = (uint16_t *)(void *)buffer;
         get_halves(halves, parameter, first, rows);
-        update_halves(halves, optimizer->rest[index] + at, moment1, moment2, gradient, rows * K, update,
-                      parameter->decay);
+        strata_adamw_halves(update->level, halves, optimizer->rest[index] + at, moment1, moment2, gradient, rows * K,
+                            &numbers);
         set_halves(parameter, first, rows, halves);
         return;
     }
     float *weight = parameter->matrix ? buffer : parameter->vector + at;
     for (size_t n = 0; parameter->matrix && n < rows; n++)
         strata_matrix_get_row(weight + n * K, parameter->matrix, parameter->first_row + first + n);
-    update_floats(weight, moment1, moment2, gradient, rows * K, update, parameter->decay);
+    for (size_t i = 0; i < rows * K; i++)
+        weight[i] = strata_adamw_value(weight[i], &moment1[i], &moment2[i], gradient[i], &numbers);
     if (parameter->matrix) strata_matrix_set_rows(parameter->matrix, parameter->first_row + first, rows, weight);
 }
 
@@ -182,7 +135,7 @@ void strata_optimizer_get(float *out, const struct strata_optimizer *optimizer, 
     const float *moment2 = optimizer->moment2[index] + at;
     if (part != STRATA_PART_MASTER) {
         memcpy(out, part == STRATA_PART_MOMENT1 ? optimizer->moment1[index] + at : moment2, count * sizeof *out);
-        for (size_t i = 0; part == STRATA_PART_MOMENT2 && i < count; i++) take_mark(&out[i]);
+        for (size_t i = 0; part == STRATA_PART_MOMENT2 && i < count; i++) strata_take_mark(&out[i]);
         return;
     }
     for (size_t n = 0; n < rows; n++) {
@@ -193,7 +146,7 @@ void strata_optimizer_get(float *out, const struct strata_optimizer *optimizer, 
     }
     for (size_t i = 0; i < count; i++) {
         float v = moment2[i];
-        out[i] = strata_bf16_rejoin(strata_bf16_round(out[i]), optimizer->rest[index][at + i], take_mark(&v));
+        out[i] = strata_bf16_rejoin(strata_bf16_round(out[i]), optimizer->rest[index][at + i], strata_take_mark(&v));
     }
 }
 
@@ -204,16 +157,16 @@ void strata_optimizer_set(struct strata_optimizer *optimizer, enum strata_optimi
     float *moment2 = optimizer->moment2[index] + at;
     if (part == STRATA_PART_MOMENT1) memcpy(optimizer->moment1[index] + at, values, count * sizeof *values);
     for (size_t i = 0; part == STRATA_PART_MOMENT2 && i < count; i++) {
-        const uint32_t mark = take_mark(&moment2[i]);
+        const uint32_t mark = strata_take_mark(&moment2[i]);
         moment2[i] = values[i];
-        set_mark(&moment2[i], mark);
+        strata_set_mark(&moment2[i], mark);
     }
     if (part != STRATA_PART_MASTER) return;
     if (parameter->matrix) strata_matrix_set_rows(parameter->matrix, parameter->first_row + first, rows, values);
     for (size_t i = 0; i < count; i++) {
         if (!parameter->matrix) parameter->vector[at + i] = strata_bf16_widen(strata_bf16_round(values[i]));
         optimizer->rest[index][at + i] = strata_bf16_rest(values[i]);
-        set_mark(&moment2[i], strata_bf16_tied_up(values[i]));
+        strata_set_mark(&moment2[i], strata_bf16_tied_up(values[i]));
     }
 }
 
@@ -253,9 +206,10 @@ int strata_optimizer_step(struct strata_optimizer *optimizer, double norm, doubl
                           struct strata_error *err) {
     const struct strata_adamw *options = &optimizer->options;
     struct work work = {.update = {.optimizer = optimizer}};
-    struct update *update = &work.update;
+    struct strata_adamw_numbers *numbers = &work.update.numbers;
     size_t widest = 0;
-    int code = strata_alloc(&work.first_task, optimizer->count + 1, sizeof *work.first_task, err);
+    int code = strata_level_choose(&work.update.level, NULL, err); /* none changes the result */
+    if (!code) code = strata_alloc(&work.first_task, optimizer->count + 1, sizeof *work.first_task, err);
     for (size_t i = 0; !code && i < optimizer->count; i++) {
         size_t rows = strata_optimizer_rows(&optimizer->parameters[i]), K = optimizer->parameters[i].K;
         work.first_task[i + 1] = work.first_task[i] + (optimizer->parameters[i].rows + rows - 1) / rows;
@@ -266,14 +220,14 @@ int strata_optimizer_step(struct strata_optimizer *optimizer, double norm, doubl
         code = strata_alloc_aligned(&work.buffers, strata_threads_count(threads) * widest, sizeof *work.buffers, err);
     if (!code) {
         uint64_t t = optimizer->updates + 1;
-        update->clip = (float)strata_clip_factor(norm, options->max_grad_norm);
-        update->take1 = (float)(1.0 - options->beta1);
-        update->keep2 = (float)options->beta2;
-        update->take2 = (float)(1.0 - options->beta2);
-        update->step = (float)(rate / (1.0 - power(options->beta1, t)));
-        update->root = (float)__builtin_sqrt(1.0 - power(options->beta2, t));
-        update->epsilon = (float)options->epsilon;
-        update->shrink = (float)(1.0 - rate * options->weight_decay);
+        numbers->clip = (float)strata_clip_factor(norm, options->max_grad_norm);
+        numbers->take1 = (float)(1.0 - options->beta1);
+        numbers->keep2 = (float)options->beta2;
+        numbers->take2 = (float)(1.0 - options->beta2);
+        numbers->step = (float)(rate / (1.0 - power(options->beta1, t)));
+        numbers->root = (float)__builtin_sqrt(1.0 - power(options->beta2, t));
+        numbers->epsilon = (float)options->epsilon;
+        numbers->shrink = (float)(1.0 - rate * options->weight_decay);
         strata_threads_run(threads, work.first_task[optimizer->count], update_task, &work);
         optimizer->updates = t;
     }
