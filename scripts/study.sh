@@ -12,7 +12,7 @@ if [ ! -e models/strata-tiny/model.safetensors ]; then
 fi
 mkdir -p $out
 if [ ! -e $out/world/test.jsonl ]; then
-    "$strata" synth --out $out/world --counts 400,0,640 --seed 2511 --assistant think
+    "$strata" synth --out $out/world --counts 1600,0,1200 --seed 2511 --assistant think
 fi
 job=1
 while [ "$job" -lt "$jobs" ]; do

@@ -6,8 +6,8 @@
 
 #include "strata/error.h"
 
-/* *out: a stream whose text arrives in `inner` packed as `path` says; NULL where it says nothing. fclose ends the packed
- * data, leaves `inner` open, and fails where anything before it did. */
+/* *out: a stream whose text arrives in `inner` packed as `path` says; NULL where it says nothing. fclose ends the
+ * packed data, leaves `inner` open, and fails where anything before it did. */
 int strata_packed_stream(FILE **out, FILE *inner, const char *path, struct strata_error *err);
 
 #endif

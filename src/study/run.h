@@ -37,6 +37,9 @@ int strata_stage_read_training(json_t **result, double *seconds, const struct st
 /* Removes what a finished training does not need any more: the optimiser's state; with recipe->drop_models also the
  * weights once they are evaluated and nothing starts from them. */
 void strata_stage_prune(const struct strata_study_run *run, size_t stage);
+/* A training whose weights were removed, and which another stage needs after all (other rows, a changed recipe), becomes
+ * one that is still to be done. *revived false: there is nothing to revive, or another process is at it. */
+int strata_stage_revive(bool *revived, const struct strata_study_run *run, size_t stage, struct strata_error *err);
 /* Each line of a JSONL file; a torn last line is left out. */
 int strata_each_line(const char *path, int (*on_line)(void *context, const json_t *line, struct strata_error *err),
                      void *context, struct strata_error *err);

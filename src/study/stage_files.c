@@ -12,6 +12,7 @@
 
 #define RESULT       "result.json"
 #define TIME         "time.json"
+#define MODEL        "train/last/model.safetensors"
 #define RESULT_LIMIT ((size_t)64 << 20)
 
 char *strata_stage_path(const struct strata_study_run *run, size_t stage, const char *name) {
@@ -201,5 +202,34 @@ void strata_stage_prune(const struct strata_study_run *run, size_t stage) {
             evaluated = true;
         }
     }
-    if (!needed && evaluated) remove_file(run, stage, "train/last/model.safetensors");
+    if (!needed && evaluated) remove_file(run, stage, MODEL);
+}
+
+static bool was_dropped(const struct strata_study_run *run, size_t stage) {
+    const enum strata_stage_kind kind = run->plan.stages[stage].kind;
+    if ((kind != STRATA_STAGE_SFT && kind != STRATA_STAGE_GRPO) || !strata_stage_done(run, stage)) return false;
+    json_t *result = NULL;
+    char *model = strata_stage_path(run, stage, MODEL);
+    strata_stage_result(&result, run, stage, NULL);
+    bool dropped = model && result && !strata_stage_impossible(result) && !strata_file_exists(model);
+    json_decref(result);
+    free(model);
+    return dropped;
+}
+
+int strata_stage_revive(bool *revived, const struct strata_study_run *run, size_t stage, struct strata_error *err) {
+    struct strata_lease *lease = NULL;
+    *revived = false;
+    if (!was_dropped(run, stage)) return 0;
+    int code = strata_lease_take(&lease, run->leases, run->plan.stages[stage].place, err);
+    if (code || !lease) return code;
+    if (was_dropped(run, stage)) { /* nobody revived it between the look and the lease */
+        char *training = strata_stage_path(run, stage, "train");
+        remove_file(run, stage, RESULT);
+        code = training ? strata_remove_tree(training, err) : strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
+        free(training);
+        *revived = !code;
+    }
+    strata_lease_release(lease);
+    return code;
 }

@@ -146,8 +146,13 @@ static void announce_done(struct strata_study_run *run, size_t stage, size_t fin
 /* Runs the stage if nobody else does; *worked says whether anything changed. */
 static int try_stage(bool *worked, struct strata_study_run *run, size_t stage, size_t finished,
                      struct strata_error *err) {
+    const struct strata_stage *it = &run->plan.stages[stage];
+    const size_t inputs[] = {it->source, it->start};
     struct strata_lease *lease = NULL;
-    int code = strata_lease_take(&lease, run->leases, run->plan.stages[stage].place, err);
+    int code = 0;
+    for (size_t i = 0; i < 2 && !code && !*worked; i++)
+        if (inputs[i] != STRATA_NO_STAGE) code = strata_stage_revive(worked, run, inputs[i], err);
+    if (!code && !*worked) code = strata_lease_take(&lease, run->leases, it->place, err);
     if (code || !lease) return code;
     if (strata_stage_done(run, stage)) { /* done by another between the look and the lease */
         strata_lease_release(lease);
@@ -157,7 +162,6 @@ static int try_stage(bool *worked, struct strata_study_run *run, size_t stage, s
     tell(run, stage, STRATA_STAGE_STARTS, finished, NULL);
     code = strata_stage_run(run, stage, lease, err);
     if (!code) {
-        const struct strata_stage *it = &run->plan.stages[stage];
         announce_done(run, stage, finished + 1);
         strata_stage_prune(run, stage);
         if (it->source != STRATA_NO_STAGE) strata_stage_prune(run, it->source);

@@ -52,6 +52,17 @@ while IFS= read -r file; do
     cmp "$out/whole/$file" "$out/killed/$file" || fail "$file differs after $kills kills"
 done <"$out/files"
 
+# keep: results. A model that was dropped, and that another row wants after all, is trained again.
+sed 's/^rows:.*/rows: [3, 4]/' "$out/recipe.yaml" >"$out/dropping.yaml"
+echo 'keep: results' >>"$out/dropping.yaml"
+expect 0 -- study "$out/dropping.yaml" --out "$out/at-once" --quiet --pilot 1
+for row in 3 4 3; do
+    expect 0 -- study "$out/dropping.yaml" --out "$out/by-rows" --only $row --quiet --pilot 1
+    [ -z "$(find "$out/by-rows/stages" -name model.safetensors)" ] || fail "row $row: a model was kept"
+done
+expect 0 -- study "$out/dropping.yaml" --out "$out/by-rows" --quiet --pilot 1
+cmp "$out/at-once/results.json" "$out/by-rows/results.json" || fail "rows apart give other results"
+
 # Its report: tables and curves stand in the page, and it opens without a word on the console.
 expect 0 -- report "$out/whole" --out "$out/report.html"
 grep -q "Table 1: PISM strata, trained on everything" "$out/report.html" || fail "the report has no table 1"
