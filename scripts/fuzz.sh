@@ -26,7 +26,9 @@ for target in $targets; do
     [ ! -d "tests/fuzz/corpus/$target" ] || seeds=tests/fuzz/corpus/$target
     if [ -n "${FUZZ_RUNS:-}" ]; then
         echo "fuzz: $target, $FUZZ_RUNS inputs" >&2
-        set -- "-runs=$FUZZ_RUNS" -seed=1 ${seeds:+"$seeds"}
+        rm -rf "build-fuzz/learned/$target" # what is new goes into the first directory: never into the seeds
+        mkdir -p "build-fuzz/learned/$target"
+        set -- "-runs=$FUZZ_RUNS" -seed=1 "build-fuzz/learned/$target" ${seeds:+"$seeds"}
     else
         echo "fuzz: $target, $seconds s" >&2
         set -- "-max_total_time=$seconds" "$learned" ${seeds:+"$seeds"}
