@@ -20,21 +20,22 @@ CC=clang scripts/build.sh build-fuzz -DCMAKE_C_COMPILER=clang -DSTRATA_FUZZ=ON -
 
 failed=
 for target in $targets; do
-    learned=.cache/fuzz/$target
-    mkdir -p "$learned" build-fuzz/crashes
     seeds=
     [ ! -d "tests/fuzz/corpus/$target" ] || seeds=tests/fuzz/corpus/$target
     if [ -n "${FUZZ_RUNS:-}" ]; then
         echo "fuzz: $target, $FUZZ_RUNS inputs" >&2
-        rm -rf "build-fuzz/learned/$target" # what is new goes into the first directory: never into the seeds
-        mkdir -p "build-fuzz/learned/$target"
-        set -- "-runs=$FUZZ_RUNS" -seed=1 "build-fuzz/learned/$target" ${seeds:+"$seeds"}
+        learned=build-fuzz/learned/$target
+        rm -rf "$learned"
+        set -- "-runs=$FUZZ_RUNS" -seed=1
     else
         echo "fuzz: $target, $seconds s" >&2
-        set -- "-max_total_time=$seconds" "$learned" ${seeds:+"$seeds"}
+        learned=.cache/fuzz/$target
+        set -- "-max_total_time=$seconds"
     fi
+    mkdir -p "$learned" build-fuzz/crashes
+    # What is new goes into the first directory, never into the seeds.
     if ! "build-fuzz/$target" -timeout=25 -rss_limit_mb=2048 -print_final_stats=1 \
-        -artifact_prefix="build-fuzz/crashes/$target-" "$@" >"build-fuzz/$target.log" 2>&1; then
+        -artifact_prefix="build-fuzz/crashes/$target-" "$@" "$learned" ${seeds:+"$seeds"} >"build-fuzz/$target.log" 2>&1; then
         tail -n 60 "build-fuzz/$target.log"
         failed="$failed $target"
         echo "fuzz: $target FAILED; the input is in build-fuzz/crashes" >&2

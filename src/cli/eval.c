@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -56,7 +55,7 @@ int strata_find_benchmark(enum strata_benchmark *benchmark, char **path, const c
     const char *equals = strchr(operand, '='), *slash = strrchr(operand, '/');
     const char *name = equals ? operand : slash ? slash + 1 : operand, *directory = strata_text(arguments, ID(TSV_DIR));
     size_t length = equals ? (size_t)(equals - operand) : strlen(name);
-    bool file = !equals && length > 4 && strcasecmp(name + length - 4, ".tsv") == 0;
+    bool file = !equals && strata_path_ends(name, ".tsv");
     char *wanted = strndup(name, file ? length - 4 : length);
     struct strata_buffer text = {0};
     int code = wanted ? strata_benchmark_parse(benchmark, wanted, err) : STRATA_ERR_MEMORY;

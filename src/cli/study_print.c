@@ -67,7 +67,7 @@ static void put_row(struct strata_table *out, const json_t *table, const json_t 
     put_value(out, row, "score", "spread", column, false);
     put_value(out, row, "claim", "mean", column, true);
     put_range(out, row, "claim", "wide_low", "wide_high", column, true);
-    put_number(out, "%.3f", strata_results_number(row, "claim", column, "p_holm") / column->scale);
+    put_number(out, "%.3f", strata_results_p(row, column->name));
     put_number(out, "%.0f", (isfinite(updates) ? updates : 0) + strata_json_number_or_nan(cost, "grpo_steps"));
     put_count(out,
               strata_json_number_or_nan(cost, "trained_tokens") + strata_json_number_or_nan(cost, "sampled_tokens"));

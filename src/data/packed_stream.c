@@ -56,14 +56,16 @@ static ssize_t write_packed(void *cookie, const char *text, size_t length) {
     return pack(cookie, text, length, false) ? (ssize_t)length : 0;
 }
 
+static void free_packer(struct packer *packer) {
+    ZSTD_freeCStream(packer->zstd);
+    deflateEnd(&packer->gzip); /* does nothing where it was not begun */
+    free(packer);
+}
+
 static int close_packed(void *cookie) {
     struct packer *packer = cookie;
     bool good = pack(packer, "", 0, true) && !ferror(packer->inner);
-    if (packer->zstd)
-        ZSTD_freeCStream(packer->zstd);
-    else
-        deflateEnd(&packer->gzip);
-    free(packer);
+    free_packer(packer);
     return good ? 0 : EOF;
 }
 
@@ -86,10 +88,6 @@ int strata_packed_stream(FILE **out, FILE *inner, const char *path, struct strat
     }
     if (ready) *out = fopencookie(packer, "w", (cookie_io_functions_t){.write = write_packed, .close = close_packed});
     if (*out) return 0;
-    if (zstd)
-        ZSTD_freeCStream(packer->zstd);
-    else
-        deflateEnd(&packer->gzip);
-    free(packer);
+    free_packer(packer);
     return strata_fail(err, STRATA_ERR_MEMORY, "out of memory");
 }

@@ -25,11 +25,9 @@ struct own {
 
 bool strata_eval_is_own(const char *name) {
     static const char *const ends[] = {".jsonl", ".json", ".csv", ".parquet", ".jsonl.gz", ".jsonl.zst"};
-    size_t length = strlen(name);
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        size_t end = strlen(ends[i]);
-        if (length > end && strcasecmp(name + length - end, ends[i]) == 0 && !strchr(name, '=')) return true;
-    }
+    if (strchr(name, '=')) return false;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (strata_path_ends(name, ends[i])) return true;
     return false;
 }
 

@@ -87,14 +87,13 @@ static void put_forest(struct strata_buffer *page, const json_t *results, const 
     json_array_foreach(json_object_get(table, "rows"), index, row) {
         bool claimed = strata_json_number_or_nan(row, "row") == ROWS;
         if (count == ROWS || (claim && claimed)) continue;
-        double p = strata_results_number(row, group, column, "p_holm") / column->scale;
         row_name(names[count], row);
-        spans[count] =
-            (struct strata_plot_span){.name = names[count],
-                                      .mean = strata_results_number(row, group, column, "mean"),
-                                      .low = strata_results_number(row, group, column, claim ? "wide_low" : "low"),
-                                      .high = strata_results_number(row, group, column, claim ? "wide_high" : "high"),
-                                      .colour = claimed || (claim && p < 0.05) ? 4 : 0};
+        spans[count] = (struct strata_plot_span){
+            .name = names[count],
+            .mean = strata_results_number(row, group, column, "mean"),
+            .low = strata_results_number(row, group, column, claim ? "wide_low" : "low"),
+            .high = strata_results_number(row, group, column, claim ? "wide_high" : "high"),
+            .colour = claimed || (claim && strata_results_p(row, column->name) < 0.05) ? 4 : 0};
         count++;
     }
     snprintf(id, sizeof id, "forest-%.47s-%d", place, claim);
@@ -212,8 +211,7 @@ static void put_numbers(struct strata_buffer *page, const json_t *results, const
 
 static void put_claim(struct strata_buffer *page, const json_t *row, const struct strata_results_column *column,
                       bool alone) {
-    double p = strata_results_number(row, "claim", column, "p_holm") / column->scale,
-           spread = strata_results_number(row, "claim", column, "spread");
+    double p = strata_results_p(row, column->name), spread = strata_results_number(row, "claim", column, "spread");
     put_field(page, field_of(row, "claim", column->name), column, true);
     if (alone) return;
     if (isfinite(spread))

@@ -46,6 +46,10 @@ double strata_results_number(const json_t *row, const char *group, const struct 
     return column->scale * strata_json_number_or_nan(field, key);
 }
 
+double strata_results_p(const json_t *row, const char *column) {
+    return strata_json_number_or_nan(json_object_get(json_object_get(row, "claim"), column), "p_holm");
+}
+
 struct strata_results_claim strata_results_claim(const json_t *table, const char *column) {
     struct strata_results_claim out = {0};
     size_t index;
@@ -53,7 +57,7 @@ struct strata_results_claim strata_results_claim(const json_t *table, const char
     json_array_foreach(json_object_get(table, "rows"), index, row) {
         const json_t *claim = json_object_get(json_object_get(row, "claim"), column);
         double k = strata_json_number_or_nan(row, "row"), mean = strata_json_number_or_nan(claim, "mean"),
-               p = strata_json_number_or_nan(claim, "p_holm");
+               p = strata_results_p(row, column);
         if (!claim || k < 3 || k > 10) continue;
         out.compared++;
         out.ahead += mean > 0;

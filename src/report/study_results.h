@@ -23,6 +23,8 @@ const char *strata_results_measure(const json_t *table);
 /* rows[r].GROUP.COLUMN.KEY in the column's unit; NaN where there is none. */
 double strata_results_number(const json_t *row, const char *group, const struct strata_results_column *column,
                              const char *key);
+/* Of the claim that row 12 differs from this row, Holm-corrected; NaN where there is none. */
+double strata_results_p(const json_t *row, const char *column);
 
 /* Rows 3 to 10 against row 12 in one column. */
 struct strata_results_claim {

@@ -207,13 +207,14 @@ void strata_stage_prune(const struct strata_study_run *run, size_t stage) {
 
 static bool was_dropped(const struct strata_study_run *run, size_t stage) {
     const enum strata_stage_kind kind = run->plan.stages[stage].kind;
-    if ((kind != STRATA_STAGE_SFT && kind != STRATA_STAGE_GRPO) || !strata_stage_done(run, stage)) return false;
+    if (kind != STRATA_STAGE_SFT && kind != STRATA_STAGE_GRPO) return false;
     json_t *result = NULL;
     char *model = strata_stage_path(run, stage, MODEL);
-    strata_stage_result(&result, run, stage, NULL);
-    bool dropped = model && result && !strata_stage_impossible(result) && !strata_file_exists(model);
-    json_decref(result);
+    bool missing = model && !strata_file_exists(model);
     free(model);
+    if (missing) strata_stage_result(&result, run, stage, NULL);
+    bool dropped = result && !strata_stage_impossible(result);
+    json_decref(result);
     return dropped;
 }
 

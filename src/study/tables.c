@@ -149,7 +149,7 @@ static void put_difference(struct strata_buffer *out, const json_t *row, const s
 }
 
 static void put_p(struct strata_buffer *out, const json_t *row, const char *column) {
-    double p = strata_json_number_or_nan(json_object_get(json_object_get(row, "claim"), column), "p_holm");
+    double p = strata_results_p(row, column);
     if (isfinite(p))
         strata_buffer_printf(out, " %.3f |", p);
     else

@@ -138,9 +138,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    return system(command);
+    return strata_remove_tree(directory, NULL);
 }
 
 int main(void) {

@@ -30,7 +30,8 @@ static void write_text(const char *name, const struct strata_buffer *text) {
     assert_int_equal(strata_file_write(path, text->data, text->length, NULL), 0);
 }
 
-static json_t *run_study(const char *match, const char *out) {
+/* out: the directory of the study, for the caller. */
+static json_t *run_study(char out[128], const char *match) {
     char recipe[128];
     const char *words[] = {recipe, "--out", out, "--quiet", "--pilot", "1"};
     struct strata_buffer text = {0};
@@ -38,6 +39,7 @@ static json_t *run_study(const char *match, const char *out) {
     struct strata_cli_study study;
     struct strata_error err = {0};
     json_t *results = NULL, *times = NULL;
+    snprintf(out, 128, "%s/%s", directory, match);
     snprintf(recipe, sizeof recipe, "%s/recipe.yaml", directory);
     strata_buffer_printf(
         &text,
@@ -117,8 +119,7 @@ static const json_t *rows_of(const json_t *results) {
 static void test_steps(void **state) {
     (void)state;
     char out[128];
-    snprintf(out, sizeof out, "%s/steps", directory);
-    json_t *results = run_study("steps", out);
+    json_t *results = run_study(out, "steps");
     const json_t *rows = rows_of(results);
     size_t budget = work_of(json_array_get(rows, 9), out).updates;
     assert_true(budget > 8);
@@ -132,8 +133,7 @@ static void test_steps(void **state) {
 static void test_tokens(void **state) {
     (void)state;
     char out[128];
-    snprintf(out, sizeof out, "%s/tokens", directory);
-    json_t *results = run_study("tokens", out);
+    json_t *results = run_study(out, "tokens");
     const json_t *rows = rows_of(results);
     struct work claimed = work_of(json_array_get(rows, 9), out);
     double budget = claimed.trained + claimed.sampled;
@@ -151,8 +151,7 @@ static void test_tokens(void **state) {
 static void test_epochs(void **state) {
     (void)state;
     char out[128];
-    snprintf(out, sizeof out, "%s/epochs", directory);
-    json_t *results = run_study("epochs", out);
+    json_t *results = run_study(out, "epochs");
     const json_t *rows = rows_of(results);
     size_t budget = work_of(json_array_get(rows, 9), out).updates;
     for (size_t r = 0; r < 8; r++) assert_true(work_of(json_array_get(rows, r), out).updates + 2 < budget);
@@ -225,9 +224,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    return system(command);
+    return strata_remove_tree(directory, NULL);
 }
 
 int main(void) {

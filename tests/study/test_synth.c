@@ -302,7 +302,7 @@ static void writes_splits_that_read_back(void **state) {
     struct strata_synth_options options;
     struct strata_error err = {0};
     struct strata_buffer one = {0}, two = {0};
-    char directory[] = "/tmp/strata-synth-XXXXXX", path[300], command[300];
+    char directory[] = "/tmp/strata-synth-XXXXXX", path[300];
     assert_non_null(mkdtemp(directory));
     strata_synth_options_default(&options);
     options.look.size = 64;
@@ -331,8 +331,7 @@ static void writes_splits_that_read_back(void **state) {
     assert_int_equal(strata_synth_write(&options, &err), 0);
     snprintf(path, sizeof path, "%s/train", directory);
     assert_int_equal(records_of(path, "<answer>"), 10);
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    assert_int_equal(system(command), 0);
+    assert_int_equal(strata_remove_tree(directory, &err), 0);
     strata_buffer_free(&one);
     strata_buffer_free(&two);
 }
